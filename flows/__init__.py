@@ -1,0 +1,1 @@
+"""What is scheduled: one flow a file, readable as the story of its steps."""

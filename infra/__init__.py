@@ -1,0 +1,1 @@
+"""Where labelrounds runs: settings, storage, database, tracking, the embedded stack."""
