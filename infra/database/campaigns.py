@@ -1,0 +1,126 @@
+"""Campaigns, what they may spend, and the vendors that they are offered to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from infra.database.engine import transaction
+from infra.database.statements import statements
+from tasks.errors import NotFound, UsageError
+
+
+@dataclass(frozen=True)
+class CampaignRow:
+    """A row of `campaigns` with its balance.
+
+    Parameters
+    ----------
+    spent_micro, held_micro
+        Owed to vendors, and reserved for open tasks; micro units of the campaign's currency.
+    """
+
+    campaign_id: int
+    name: str
+    spec: dict[str, Any]
+    stop_reason: str | None
+    experiment_id: str | None
+    mlflow_run_id: str | None
+    spent_micro: int
+    held_micro: int
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What a campaign pays a vendor."""
+
+    vendor: str
+    price_micro: int
+    lease_seconds: int
+
+
+@dataclass(frozen=True)
+class Balance:
+    """What a campaign has used of its budget.
+
+    Parameters
+    ----------
+    bought
+        Items chosen and not withdrawn.
+    """
+
+    bought: int
+    spent_micro: int
+    held_micro: int
+
+
+def register(
+    engine: sa.Engine, name: str, spec: dict[str, Any], digest: str, offers: Sequence[Offer]
+) -> CampaignRow:
+    """Make the campaign's row, or bring it to the newest file; lift a stop when budget or stop rules changed.
+
+    Raises
+    ------
+    UsageError
+        When the classes differ from those of earlier rounds.
+    """
+    sql = statements("campaigns")
+    with transaction(engine) as connection:
+        used = connection.execute(sql["classes_in_use"], {"name": name}).scalar_one_or_none()
+        if used is not None and used != spec["classes"]:
+            raise UsageError(
+                f"campaign {name}: classes were {used} in earlier rounds and are {spec['classes']} now; "
+                "labels would change their meaning: start a campaign with another name"
+            )
+        values = {"name": name, "spec": json.dumps(spec), "digest": digest}
+        campaign_id = connection.execute(sql["register_campaign"], values).mappings().one()["campaign_id"]
+        for offer in offers:
+            connection.execute(sql["register_vendor"], {"name": offer.vendor})
+            connection.execute(
+                sql["offer_to_vendor"],
+                {
+                    "campaign_id": campaign_id,
+                    "name": offer.vendor,
+                    "price_micro": offer.price_micro,
+                    "lease_seconds": offer.lease_seconds,
+                },
+            )
+        names = [offer.vendor for offer in offers]
+        connection.execute(sql["withdraw_from_vendors"], {"campaign_id": campaign_id, "names": names})
+    return find(engine, name)
+
+
+def find(engine: sa.Engine, name: str) -> CampaignRow:
+    """Read a campaign.
+
+    Raises
+    ------
+    NotFound
+        When no round of it was ever run; the message names those that exist.
+    """
+    sql = statements("campaigns")
+    with transaction(engine) as connection:
+        row = connection.execute(sql["find_campaign"], {"name": name}).mappings().one_or_none()
+        known = connection.execute(sql["list_campaigns"]).scalars().all() if row is None else []
+    if row is None:
+        raise NotFound(f"campaign {name} has no rounds in this database; known: {', '.join(known) or 'none'}")
+    return CampaignRow(**row)
+
+
+def balance(engine: sa.Engine, campaign_id: int) -> Balance:
+    """Tell what the campaign has used of its budget."""
+    with transaction(engine) as connection:
+        query = statements("campaigns")["budget_state"]
+        row = connection.execute(query, {"campaign_id": campaign_id}).mappings().one()
+    return Balance(**row)
+
+
+def link_mlflow(engine: sa.Engine, campaign_id: int, experiment_id: str, run_id: str) -> None:
+    """Remember the campaign's MLflow experiment and run."""
+    values = {"campaign_id": campaign_id, "experiment_id": experiment_id, "run_id": run_id}
+    with transaction(engine) as connection:
+        connection.execute(statements("campaigns")["link_mlflow"], values)

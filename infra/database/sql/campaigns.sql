@@ -1,0 +1,54 @@
+-- name: register_campaign
+-- The campaign's row, made or brought to the newest file. A stop is lifted when budget or stop rules changed.
+INSERT INTO labelrounds.campaigns AS c (name, spec, spec_digest)
+VALUES (:name, CAST(:spec AS jsonb), :digest)
+ON CONFLICT (name) DO UPDATE SET
+    stop_reason = CASE WHEN c.spec -> 'budget' = excluded.spec -> 'budget'
+                        AND c.spec -> 'stop' IS NOT DISTINCT FROM excluded.spec -> 'stop'
+                       THEN c.stop_reason END,
+    spec = excluded.spec, spec_digest = excluded.spec_digest
+RETURNING campaign_id, stop_reason, spec -> 'classes' AS classes
+
+-- name: classes_in_use
+-- The classes of the campaign's latest round: they are fixed once a round was opened.
+SELECT r.spec -> 'classes' AS classes FROM labelrounds.rounds r JOIN labelrounds.campaigns c USING (campaign_id)
+WHERE c.name = :name ORDER BY r.number DESC LIMIT 1
+
+-- name: find_campaign
+SELECT c.campaign_id, c.name, c.spec, c.stop_reason, c.experiment_id, c.mlflow_run_id,
+       b.spent_micro, b.held_micro
+FROM labelrounds.campaigns c JOIN labelrounds.balances b USING (campaign_id)
+WHERE c.name = :name
+
+-- name: list_campaigns
+SELECT name FROM labelrounds.campaigns ORDER BY name
+
+-- name: stop_campaign
+UPDATE labelrounds.campaigns SET stop_reason = :reason WHERE campaign_id = :campaign_id
+
+-- name: link_mlflow
+UPDATE labelrounds.campaigns SET experiment_id = :experiment_id, mlflow_run_id = :run_id
+WHERE campaign_id = :campaign_id
+
+-- name: lock_campaign
+SELECT campaign_id FROM labelrounds.campaigns WHERE campaign_id = :campaign_id FOR NO KEY UPDATE
+
+-- name: register_vendor
+INSERT INTO labelrounds.vendors (name) VALUES (:name) ON CONFLICT (name) DO NOTHING
+
+-- name: offer_to_vendor
+INSERT INTO labelrounds.campaign_vendors (campaign_id, vendor_id, price_micro, lease)
+SELECT :campaign_id, v.vendor_id, :price_micro, make_interval(secs => :lease_seconds)
+FROM labelrounds.vendors v WHERE v.name = :name
+ON CONFLICT (campaign_id, vendor_id) DO UPDATE SET price_micro = excluded.price_micro, lease = excluded.lease
+
+-- name: withdraw_from_vendors
+DELETE FROM labelrounds.campaign_vendors cv USING labelrounds.vendors v
+WHERE cv.campaign_id = :campaign_id AND v.vendor_id = cv.vendor_id AND v.name <> ALL (:names)
+
+-- name: budget_state
+-- What is spent, held and bought: every item that was chosen and not withdrawn is a label bought.
+SELECT b.spent_micro, b.held_micro,
+       (SELECT count(*) FROM labelrounds.batch_items i
+        WHERE i.campaign_id = :campaign_id AND i.state <> 'cancelled') AS bought
+FROM labelrounds.balances b WHERE b.campaign_id = :campaign_id
