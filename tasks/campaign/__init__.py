@@ -1,0 +1,42 @@
+"""The campaign file: one labeling effort, typed and validated as a whole. Every key: docs/campaign.md."""
+
+from tasks.campaign.load import load_campaign, parse_campaign
+from tasks.campaign.model import (
+    AUTO_SHORTLIST,
+    Batch,
+    Budget,
+    Campaign,
+    Close,
+    ColdStart,
+    ColumnChoice,
+    LabelFile,
+    ModelChoice,
+    Plateau,
+    Pool,
+    Schedule,
+    Stop,
+    StrategyChoice,
+    Target,
+    Vendor,
+)
+
+__all__ = [
+    "AUTO_SHORTLIST",
+    "Batch",
+    "Budget",
+    "Campaign",
+    "Close",
+    "ColdStart",
+    "ColumnChoice",
+    "LabelFile",
+    "ModelChoice",
+    "Plateau",
+    "Pool",
+    "Schedule",
+    "Stop",
+    "StrategyChoice",
+    "Target",
+    "Vendor",
+    "load_campaign",
+    "parse_campaign",
+]

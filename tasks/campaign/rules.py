@@ -1,0 +1,103 @@
+"""What must hold between keys of a campaign file, beyond each key's own type and limits.
+
+The rules look at the plain values of the file and pass over whatever has the wrong type, so that a mistake in
+one key does not hide another's.
+"""
+
+import difflib
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Any, TypeGuard
+
+from tasks.campaign.source import Path
+
+Broken = Iterator[tuple[Path, str]]
+
+_KINDS = ("text", "numeric", "categorical", "embedding", "ignore")
+
+
+def broken_rules(values: Mapping[str, Any], known_strategies: Collection[str] | None) -> Broken:
+    """Rules that do not hold, each with its place.
+
+    Parameters
+    ----------
+    values
+        The file's keys.
+    known_strategies
+        Names that `strategy` may have; not checked when None.
+    """
+    yield from _repeats(("classes",), _texts(values, "classes"), "class")
+    yield from _repeats(("pool", "payload"), _texts(values, "pool", "payload"), "column")
+    yield from _column_rules(values)
+    yield from _label_file_rules(values)
+    yield from _vendor_rules(values)
+    yield from _strategy_rules(values, known_strategies)
+
+
+def _get(values: Any, *path: str) -> Any:
+    for key in path:
+        values = values.get(key) if isinstance(values, Mapping) else None
+    return values
+
+
+def _texts(values: Any, *path: str) -> list[tuple[int, str]]:
+    items = _get(values, *path)
+    return [
+        (at, item)
+        for at, item in enumerate(items if isinstance(items, list) else ())
+        if isinstance(item, str)
+    ]
+
+
+def _is_count(value: Any) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _column_rules(values: Mapping[str, Any]) -> Broken:
+    roles = {str(_get(values, "pool", "id") or "id"): "the id column"}
+    for kind in _KINDS:
+        for position, name in _texts(values, "pool", "columns", kind):
+            if name in roles:
+                yield ("pool", "columns", kind, position), f"{name} is already {roles[name]}"
+            roles.setdefault(name, f"in pool.columns.{kind}")
+
+
+def _label_file_rules(values: Mapping[str, Any]) -> Broken:
+    pool = _get(values, "pool", "uri")
+    for key in ("seed_labels", "holdout"):
+        uri = _get(values, key, "uri")
+        if isinstance(pool, str) and isinstance(uri, str) and f"{uri}/".startswith(pool.rstrip("/") + "/"):
+            yield (key, "uri"), "lies under pool.uri, so its rows would be sent to vendors; move it elsewhere"
+
+
+def _vendor_rules(values: Mapping[str, Any]) -> Broken:
+    vendors = values.get("vendors")
+    if not isinstance(vendors, list):
+        return
+    names = [(at, _get(vendor, "name")) for at, vendor in enumerate(vendors)]
+    for place, message in _repeats(
+        ("vendors",), [item for item in names if isinstance(item[1], str)], "vendor"
+    ):
+        yield (*place, "name"), message
+    overlap = values.get("overlap")
+    if _is_count(overlap) and vendors and overlap > len(vendors):
+        yield ("overlap",), f"must be at most the number of vendors, {len(vendors)}, not {overlap}"
+
+
+def _strategy_rules(values: Mapping[str, Any], known: Collection[str] | None) -> Broken:
+    strategy = values.get("strategy")
+    name = strategy if isinstance(strategy, str) else _get(strategy, "name")
+    if known is not None and isinstance(name, str) and name not in known:
+        close = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(sorted(known))}"
+        yield ("strategy", "name"), f"unknown strategy {name}; {hint}"
+    shortlist, size = _get(strategy, "shortlist"), _get(values, "batch", "size")
+    if _is_count(shortlist) and _is_count(size) and shortlist < size:
+        yield ("strategy", "shortlist"), f"must be at least batch.size, {size}, not {shortlist}"
+
+
+def _repeats(place: Path, items: Iterable[tuple[int, str]], what: str) -> Broken:
+    seen: set[str] = set()
+    for position, value in items:
+        if value in seen:
+            yield (*place, position), f"{what} {value} is given twice"
+        seen.add(value)
