@@ -1,0 +1,20 @@
+"""Pictures of a campaign: arrays in, a matplotlib `Figure` out.
+
+No pyplot and no global style, so that threads may draw at once. Colours are those of Okabe and Ito (2008,
+"Color Universal Design"), told apart by colour-blind readers; what a colour says is also said by a label, a
+marker or a line style. Figures are 900 x 600 pixels, at most 1100 x 900, whatever the number of classes.
+"""
+
+from tasks.evaluation.plots.progress import Curve, class_balance, learning_curve, spend
+from tasks.evaluation.plots.quality import confusion_matrix, reliability_diagram
+from tasks.evaluation.plots.scores import score_histogram
+
+__all__ = [
+    "Curve",
+    "class_balance",
+    "confusion_matrix",
+    "learning_curve",
+    "reliability_diagram",
+    "score_histogram",
+    "spend",
+]
