@@ -8,6 +8,7 @@
   + RoundError                   a round that cannot go on: exit code 1
     - RoundBusy                  another process drives this campaign's round
     - RoundWaiting               the open round waits for labels, so no new one starts
+    - CampaignStopped            a stop rule ended the campaign; raising its budget goes on
     - PoolRejected               the pool is empty or has too many unreadable objects or rows
     - PoolChanged                an object differs from the manifest that the round was pinned to
     - PoolExhausted              fewer items are left than the batch needs
@@ -67,6 +68,10 @@ class RoundBusy(RoundError):
 
 class RoundWaiting(RoundError):
     """The open round waits for labels."""
+
+
+class CampaignStopped(RoundError):
+    """A stop rule ended the campaign."""
 
 
 class PoolRejected(RoundError):

@@ -124,3 +124,9 @@ def link_mlflow(engine: sa.Engine, campaign_id: int, experiment_id: str, run_id:
     values = {"campaign_id": campaign_id, "experiment_id": experiment_id, "run_id": run_id}
     with transaction(engine) as connection:
         connection.execute(statements("campaigns")["link_mlflow"], values)
+
+
+def names(engine: sa.Engine) -> list[str]:
+    """Name all campaigns that ever ran."""
+    with transaction(engine) as connection:
+        return list(connection.execute(statements("campaigns")["list_campaigns"]).scalars())

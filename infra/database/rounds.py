@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -252,4 +253,13 @@ def _moved(round_: Round) -> RoundBusy:
 def _as_json(value: Any) -> str | None:
     if value is None:
         return None
-    return json.dumps(value.to_json() if isinstance(value, Reference) else value)
+    return json.dumps(value.to_json() if isinstance(value, Reference) else _finite(value))
+
+
+def _finite(value: Any) -> Any:
+    """Write what is not known (NaN) as null: Postgres' JSON has no NaN."""
+    if isinstance(value, dict):
+        return {name: _finite(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,1 @@
+"""Where deployed flows run."""

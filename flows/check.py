@@ -1,0 +1,113 @@
+"""What a round of a campaign would do, and would cost, without doing it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from infra.database import campaigns
+from infra.database.engine import connect
+from infra.settings import Settings
+from infra.storage import Storage
+from tasks.campaign import Campaign
+from tasks.errors import NotFound
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What the next round would do.
+
+    Parameters
+    ----------
+    batch, audit
+        Items that it would publish, and how many of them only measure.
+    cost_micro
+        At most, in micro units of the campaign's currency.
+    """
+
+    items: int
+    objects: int
+    set_aside: list[dict[str, Any]]
+    columns: dict[str, list[str]]
+    bought: int
+    spent_micro: int
+    held_micro: int
+    stop_reason: str | None
+    batch: int
+    audit: int
+    cost_micro: int
+
+
+def forecast(settings: Settings, campaign: Campaign) -> Forecast:
+    """Read pool and database, write nothing.
+
+    Raises
+    ------
+    PoolRejected
+        As the round would.
+    """
+    from tasks.pool.take import take_manifest
+
+    manifest = take_manifest(Storage.from_settings(settings), campaign.pool.uri, campaign.pool_spec)
+    bought, spent, held, stopped = _so_far(settings, campaign.name)
+    size = min(campaign.batch.size, max(0, campaign.budget.labels - bought), manifest.rows)
+    price = max(vendor.price_micros for vendor in campaign.vendors) * campaign.overlap
+    if campaign.budget.money_micros is not None and price:
+        size = min(size, max(0, campaign.budget.money_micros - spent - held) // price)
+    columns = manifest.columns
+    return Forecast(
+        items=manifest.rows,
+        objects=len(manifest.objects),
+        set_aside=[
+            {"reason": one.reason, "count": one.count, "examples": list(one.examples)} for one in manifest.set_aside
+        ],
+        columns={kind: list(getattr(columns, kind)) for kind in ("text", "numeric", "categorical", "embedding")},
+        bought=bought,
+        spent_micro=spent,
+        held_micro=held,
+        stop_reason=stopped,
+        batch=size,
+        audit=round(size * campaign.batch.audit_share),
+        cost_micro=size * price,
+    )
+
+
+def _so_far(settings: Settings, name: str) -> tuple[int, int, int, str | None]:
+    engine = connect(settings.database_url)
+    try:
+        row = campaigns.find(engine, name)
+        used = campaigns.balance(engine, row.campaign_id)
+        return used.bought, used.spent_micro, used.held_micro, row.stop_reason
+    except NotFound:
+        return 0, 0, 0, None
+    except sa.exc.ProgrammingError:
+        # The schema is not there yet: no round of anything ever ran.
+        return 0, 0, 0, None
+    finally:
+        engine.dispose()
+
+
+def lines(campaign: Campaign, found: Forecast) -> list[str]:
+    """Say it in plain lines."""
+    currency = campaign.budget.currency
+    said = [
+        f"campaign {campaign.name} is valid: {len(campaign.classes)} classes, strategy {campaign.strategy.name}",
+        f"pool: {found.items:,} items in {found.objects:,} objects under {campaign.pool.uri}",
+    ]
+    said += [f"set aside: {one['count']} x {one['reason']}, such as {', '.join(one['examples'])}" for one in found.set_aside]
+    said += [f"{kind}: {', '.join(names)}" for kind, names in found.columns.items() if names]
+    said.append(f"vendors see only: {', '.join(campaign.pool.payload)}")
+    said.append(
+        f"so far: {found.bought:,} of {campaign.budget.labels:,} labels bought, "
+        f"{(found.spent_micro + found.held_micro) / 1e6:.2f} {currency} spent or reserved"
+    )
+    if found.stop_reason:
+        said.append(f"stopped: {found.stop_reason}")
+    said.append(
+        f"a round would publish {found.batch:,} items ({found.audit:,} of them drawn to measure), "
+        f"{campaign.overlap} answer(s) each, for at most {found.cost_micro / 1e6:.2f} {currency}"
+    )
+    said.append("nothing was written")
+    return said

@@ -1,0 +1,270 @@
+"""The command `labelrounds`.
+
+Every verb starts fast: what is heavy is imported when it is needed, after the settings are in the environment.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from flows import console
+from infra.settings import QUIET, load_settings, read_given
+from tasks.errors import LabelRoundsError, ServiceUnavailable
+
+if TYPE_CHECKING:
+    from infra.settings import Settings
+
+JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout; logs go to stderr.")
+CAMPAIGN = click.argument("campaign")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="labelrounds")
+def cli() -> None:
+    """Active learning as an operation: rounds that pick what is worth labeling, and vendors who label it.
+
+    Begin with `labelrounds demo`.
+    """
+
+
+def main() -> None:
+    """Run the command; errors that we raise on purpose end in one line and their exit code."""
+    os.environ.update({name: value for name, value in QUIET.items() if name not in os.environ})
+    try:
+        cli(prog_name="labelrounds")
+    except LabelRoundsError as error:
+        click.echo(f"labelrounds: {error}", err=True)
+        sys.exit(error.exit_code)
+
+
+@contextmanager
+def prefect_ready() -> Iterator[Settings]:
+    """Give complete settings to Prefect and MLflow, and say so when Prefect's server does not answer."""
+    settings = load_settings()
+    os.environ.update(settings.environment())
+    from flows.health import check_prefect
+
+    check_prefect(settings.prefect_api_url)
+    try:
+        yield settings
+    except LabelRoundsError:
+        raise
+    except Exception as error:
+        from flows.health import is_prefect_outage
+
+        if is_prefect_outage(error):
+            raise ServiceUnavailable(
+                f"Prefect at {settings.prefect_api_url} stopped answering: {error}; what was done is stored, "
+                "start again when it is up"
+            ) from error
+        raise
+
+
+@cli.command()
+@click.option("--rounds", default=9, show_default=True, type=click.IntRange(1), help="Batches of 100 labels to buy.")
+@JSON
+def demo(rounds: int, as_json: bool) -> None:
+    """Run the whole loop on real e-mails, next to random choice.
+
+    Starts the embedded stack, and leaves it up. Example: labelrounds demo --rounds 3
+    """
+    # The progress bars say it; Prefect keeps the log of every run.
+    os.environ.setdefault("PREFECT_LOGGING_LEVEL", "WARNING")
+    _up(only=None)
+    with prefect_ready() as settings:
+        from flows.demo.show import show_demo
+
+        show_demo(settings, rounds, as_json)
+
+
+@cli.command()
+@JSON
+def up(as_json: bool) -> None:
+    """Start the embedded stack: Postgres, S3, MLflow and Prefect servers. Example: labelrounds up"""
+    _up(only=None)
+    _status(as_json)
+
+
+@cli.command()
+def down() -> None:
+    """Stop the embedded stack; its data stays. Example: labelrounds down"""
+    from infra import stack
+
+    stack.down(read_given().home)
+    console.stderr().print("the embedded stack is down; its data stays")
+
+
+@cli.command()
+@JSON
+def status(as_json: bool) -> None:
+    """Show the parts of the stack, their addresses and health. Example: labelrounds status --json"""
+    _status(as_json)
+
+
+@cli.command()
+@CAMPAIGN
+@JSON
+def check(campaign: str, as_json: bool) -> None:
+    """Say what a round would do and cost, and touch nothing. Example: labelrounds check spam.yaml"""
+    from dataclasses import asdict
+
+    from flows.check import forecast, lines
+    from tasks.campaign import load_campaign
+    from tasks.strategies import names
+
+    spec = load_campaign(campaign, known_strategies=names())
+    found = forecast(load_settings(), spec)
+    if as_json:
+        console.document({"campaign": spec.name, **asdict(found)})
+    else:
+        for line in lines(spec, found):
+            click.echo(line)
+
+
+@cli.command("round")
+@CAMPAIGN
+@JSON
+def round_(campaign: str, as_json: bool) -> None:
+    """Run one labeling round, or go on with the interrupted one.
+
+    CAMPAIGN is a campaign file, or the name of a campaign that ran before. Example: labelrounds round spam.yaml
+    """
+    _validate(campaign)
+    with prefect_ready():
+        from flows.round import label_round
+
+        outcome = label_round(campaign)
+    _tell(outcome, as_json)
+    if outcome.result in ("busy", "waiting"):
+        sys.exit(1)
+
+
+@cli.command()
+@CAMPAIGN
+@JSON
+def collect(campaign: str, as_json: bool) -> None:
+    """Take the vendors' answers in; close the round that is complete. Example: labelrounds collect spam.yaml"""
+    _validate(campaign)
+    with prefect_ready():
+        from flows.collect import collect_labels
+
+        outcome = collect_labels(campaign)
+    _tell(outcome, as_json)
+
+
+@cli.command()
+@click.argument("campaign", required=False)
+@JSON
+def sweep(campaign: str | None, as_json: bool) -> None:
+    """Free lapsed leases and take up what was interrupted or missed. Example: labelrounds sweep"""
+    if campaign:
+        _validate(campaign)
+    with prefect_ready():
+        from flows.sweep import sweep as run_sweep
+
+        rows = run_sweep(campaign)
+    console.document(rows) if as_json else console.show_rows("swept", rows)
+
+
+@cli.command()
+@CAMPAIGN
+@JSON
+def deploy(campaign: str, as_json: bool) -> None:
+    """Register the campaign's Prefect deployments: schedule, collection, sweep, and the next round when all
+    labels are in. Starts a worker in the embedded stack. Example: labelrounds deploy spam.yaml
+    """
+    from dataclasses import asdict
+
+    from tasks.campaign import load_campaign
+    from tasks.strategies import names
+
+    spec = load_campaign(campaign, known_strategies=names())
+    with prefect_ready():
+        from flows.deploy import deploy as register
+
+        rows = [asdict(one) for one in register(spec)]
+        if read_given().prefect_api_url is None:
+            _up(only={"worker"})
+    console.document(rows) if as_json else console.show_rows(f"deployments of {spec.name}", rows)
+
+
+@cli.group()
+def vendor() -> None:
+    """Vendors: who labels."""
+
+
+@vendor.command("add")
+@click.argument("name")
+@JSON
+def vendor_add(name: str, as_json: bool) -> None:
+    """Register a vendor and print its database login, once; again for a fresh password.
+
+    With it the vendor calls the functions vendor.lease and vendor.submit, and reaches nothing else.
+    Example: labelrounds vendor add acme
+    """
+    from flows.operate import add_vendor
+
+    url = add_vendor(load_settings(), name)
+    console.document({"vendor": name, "url": url}) if as_json else click.echo(url)
+
+
+@vendor.command("list")
+@JSON
+def vendor_list(as_json: bool) -> None:
+    """Show vendors with what they hold, answered and earned. Example: labelrounds vendor list"""
+    from flows.operate import list_vendors
+
+    rows = list_vendors(load_settings())
+    console.document(rows) if as_json else console.show_rows("vendors", rows)
+
+
+@cli.group()
+def labels() -> None:
+    """Labels: what is believed of the items."""
+
+
+@labels.command("export")
+@CAMPAIGN
+@JSON
+def labels_export(campaign: str, as_json: bool) -> None:
+    """Print the campaign's labels with their provenance, as CSV or JSON.
+
+    Example: labelrounds labels export spam > labels.csv
+    """
+    from flows.operate import export_labels
+
+    export_labels(load_settings(), campaign, as_json)
+
+
+def _validate(campaign: str) -> None:
+    """Find mistakes in a campaign file before anything else is started."""
+    from flows.names import is_file_name
+
+    if is_file_name(campaign):
+        from tasks.campaign import load_campaign
+        from tasks.strategies import names
+
+        load_campaign(campaign, known_strategies=names())
+
+
+def _tell(outcome: Any, as_json: bool) -> None:
+    console.document(outcome.to_json()) if as_json else console.show_outcome(outcome)
+
+
+def _up(only: set[str] | None) -> None:
+    from flows.operate import start_stack
+
+    start_stack(read_given().home, only)
+
+
+def _status(as_json: bool) -> None:
+    from flows.operate import stack_rows
+
+    rows = stack_rows(read_given().home)
+    console.document(rows) if as_json else console.show_rows("stack", rows)

@@ -1,0 +1,83 @@
+"""How the command talks: documents on stdout, everything else on stderr."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from flows.demo.result import Findings
+    from flows.outcome import Outcome
+
+
+def stderr() -> Console:
+    """Give the console for progress and messages."""
+    return Console(stderr=True, highlight=False)
+
+
+def stdout() -> Console:
+    """Give the console for results; wide enough for a table where there is no terminal."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=110)
+
+
+def document(value: Any) -> None:
+    """Print one JSON document on stdout."""
+    click.echo(json.dumps(value, indent=2, default=str, ensure_ascii=False))
+
+
+def show_outcome(outcome: Outcome) -> None:
+    """Print what became of a round."""
+    console = stdout()
+    console.print(outcome.message, soft_wrap=True)
+    for group, values in outcome.estimates.items():
+        accuracy = values.get("accuracy")
+        if accuracy:
+            console.print(
+                f"  {group}: accuracy {accuracy['value']:.4f} "
+                f"({accuracy['low']:.4f} to {accuracy['high']:.4f}, {accuracy['n']} items)"
+            )
+    for name, address in outcome.links.items():
+        console.print(f"  {name}: {address}", soft_wrap=True)
+
+
+def show_rows(title: str, rows: list[dict[str, Any]]) -> None:
+    """Print rows as a table."""
+    if not rows:
+        stdout().print(f"{title}: none")
+        return
+    table = Table(title=title, title_justify="left")
+    for name in rows[0]:
+        table.add_column(name.replace("_", " "))
+    for row in rows:
+        table.add_row(*("" if value is None else str(value) for value in row.values()))
+    stdout().print(table)
+
+
+def show_findings(findings: Findings, seconds: float, addresses: dict[str, str]) -> None:
+    """Print the demo's table, its sentences and where to look."""
+    console = stdout()
+    chosen, random = findings.arms[findings.strategy], findings.arms["random"]
+    table = Table(title="accuracy on held-out e-mails, with 95 % intervals", title_justify="left")
+    for name in ("round", "labels", "cost"):
+        table.add_column(name, justify="right")
+    for name in (findings.strategy, "random"):
+        table.add_column(name, justify="right")
+    for one, other in zip(chosen, random, strict=False):
+        table.add_row(
+            str(one.round),
+            f"{one.labels:,}",
+            f"{one.cost:.2f}",
+            f"{one.accuracy:.3f}  {one.low:.3f}-{one.high:.3f}",
+            f"{other.accuracy:.3f}  {other.low:.3f}-{other.high:.3f}",
+        )
+    console.print(table)
+    for sentence in findings.sentences():
+        console.print(f"• {sentence}")
+    console.print(f"{seconds:.0f} seconds. The servers stay up until `labelrounds down`:")
+    for name, address in addresses.items():
+        console.print(f"  {name}: {address}", soft_wrap=True)

@@ -1,0 +1,93 @@
+"""The operators' verbs: stack, vendors, labels. No flow runs for them."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flows import console
+from tasks.errors import UsageError
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+
+    from infra.settings import Settings
+    from infra.stack import PartStatus
+
+
+def start_stack(home: Path, only: set[str] | None) -> None:
+    """Start what is not up, with progress on stderr."""
+    from infra import stack
+
+    said: dict[str, str] = {}
+    terminal = console.stderr()
+
+    def progress(part: PartStatus) -> None:
+        if said.get(part.name) != part.health:
+            said[part.name] = part.health
+            terminal.print(f"  {part.name:<9} {part.health:<9} {part.address or ''}", soft_wrap=True)
+
+    stack.up(home, progress, only)
+
+
+def stack_rows(home: Path) -> list[dict[str, Any]]:
+    """Give the parts of the stack as rows."""
+    from infra import stack
+
+    return [asdict(part) for part in stack.status(home)]
+
+
+def add_vendor(settings: Settings, name: str) -> str:
+    """Register a vendor and give it a login."""
+    from infra.database import queue
+
+    if not name.strip():
+        raise UsageError("a vendor's name must not be empty")
+    with _database(settings) as engine:
+        return queue.give_login(engine, name)
+
+
+def list_vendors(settings: Settings) -> list[dict[str, Any]]:
+    """Read all vendors; money in currency units."""
+    from infra.database import queue
+
+    with _database(settings) as engine:
+        rows = queue.list_vendors(engine)
+    return [{**{k: v for k, v in row.items() if k != "earned_micro"}, "earned": float(row["earned_micro"]) / 1e6} for row in rows]
+
+
+def export_labels(settings: Settings, campaign: str, as_json: bool) -> None:
+    """Print a campaign's labels."""
+    from flows.names import is_file_name
+    from infra.database import campaigns
+    from infra.database import labels as label_store
+    from tasks.campaign import load_campaign
+
+    name = load_campaign(campaign).name if is_file_name(campaign) else campaign
+    with _database(settings) as engine:
+        campaigns.find(engine, name)
+        rows = label_store.export(engine, name)
+    if as_json:
+        console.document(rows)
+        return
+    columns = ("item_id", "label", "confidence", "kind", "method", "n_answers", "version", "round", "vendors", "at")
+    writer = csv.DictWriter(sys.stdout, columns)
+    writer.writeheader()
+    writer.writerows(rows)
+
+
+@contextmanager
+def _database(settings: Settings) -> Iterator[sa.Engine]:
+    from infra.database.engine import connect, migrate
+
+    engine = connect(settings.database_url)
+    try:
+        migrate(engine)
+        yield engine
+    finally:
+        engine.dispose()

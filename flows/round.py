@@ -1,0 +1,140 @@
+"""One labeling round of a campaign, up to the published batch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect import flow, runtime
+from prefect.client.orchestration import get_client
+from prefect.states import Completed
+
+from flows.collect import take_in
+from flows.names import run_name
+from flows.outcome import Outcome, outcome_of
+from flows.place import find_campaign, workplace
+from infra.database import batches, campaigns, rounds
+from infra.database.rounds import Round
+from infra.workplace import Workplace
+from tasks.campaign import Campaign
+from tasks.errors import (
+    BudgetExceeded,
+    CampaignStopped,
+    DeviceUnavailable,
+    PoolChanged,
+    PoolExhausted,
+    PoolRejected,
+    RoundBusy,
+    RoundWaiting,
+    UsageError,
+)
+from tasks.measure import measure, stop_reason
+from tasks.open import open_round
+from tasks.publish import publish
+from tasks.pull import pull
+from tasks.score import score
+from tasks.select import select
+from tasks.track import links, track
+from tasks.train import train
+
+HOPELESS = (PoolRejected, PoolChanged, DeviceUnavailable, UsageError)
+USED_UP = (PoolExhausted, BudgetExceeded)
+
+
+@flow(name="label-round", flow_run_name=run_name("round"), persist_result=False)
+def label_round(campaign: str) -> Any:
+    """Train on the labels so far, choose what is most worth labeling next, and hand it to the vendors.
+
+    A round that was interrupted goes on from its last committed step. While the last batch waits for labels,
+    while another process drives the campaign, or when a stop rule ended it, nothing is done and the run ends as
+    `Skipped`.
+
+    Parameters
+    ----------
+    campaign
+        The campaign file, or the name of a campaign that ran before.
+
+    Returns
+    -------
+    Outcome
+        What became of the round.
+    """
+    with workplace() as place:
+        spec = find_campaign(place, campaign)
+        try:
+            with rounds.driving(place.engine, spec.name):
+                return run_round(place, spec)
+        except RoundBusy as busy:
+            return skipped(spec, "busy", busy)
+        except RoundWaiting as waiting:
+            return skipped(spec, "waiting", waiting)
+        except CampaignStopped as stopped:
+            return skipped(spec, "stopped", stopped)
+
+
+def run_round(place: Workplace, spec: Campaign) -> Outcome:
+    """The story of a round."""
+    finish_earlier(place, spec)
+    round_ = open_round(place, spec, runtime.flow_run.id)
+    name_flow_run(round_)
+    try:
+        round_ = pull(place, round_)
+        round_ = train(place, round_)
+        round_ = measure(place, round_)
+        reason = stop_reason(round_) if round_.state == "trained" else None
+        if reason is not None:
+            round_ = rounds.end(place.engine, round_, "stopped", reason)
+        else:
+            round_ = score(place, round_)
+            round_ = select(place, round_)
+            round_ = publish(place, round_)
+    except USED_UP as used_up:
+        round_ = rounds.end(place.engine, rounds.find(place.engine, round_.round_id), "stopped", str(used_up))
+    except HOPELESS as error:
+        give_up(place, round_, error)
+        raise
+    round_ = track(place, round_)
+    return describe(place, round_)
+
+
+def finish_earlier(place: Workplace, spec: Campaign) -> None:
+    """Take in what vendors answered since, and track rounds that MLflow missed."""
+    known = rounds.rounds_of(place.engine, spec.name)
+    if not known:
+        return
+    take_in(place, spec.name)
+    for round_ in rounds.untracked(place.engine, known[0].campaign_id):
+        track(place, round_)
+
+
+def give_up(place: Workplace, round_: Round, error: Exception) -> None:
+    """End a round that trying again would not cure; nothing was spent."""
+    now = rounds.find(place.engine, round_.round_id)
+    if not now.ended:
+        rounds.end(place.engine, now, "failed", str(error))
+    if now.mlflow_run_id is not None:
+        place.tracker.finish(now.mlflow_run_id, "FAILED")
+
+
+def describe(place: Workplace, round_: Round) -> Outcome:
+    """Say in one sentence what the round did."""
+    where = links(place, round_)
+    if round_.state == "stopped":
+        return outcome_of(round_, f"campaign {round_.campaign} stops: {round_.reason}", where)
+    counts = batches.progress(place.engine, round_)
+    held = campaigns.find(place.engine, round_.campaign).held_micro / 1e6
+    message = (
+        f"campaign {round_.campaign}, round {round_.number}: {counts['items']} items published, {held:.2f} reserved"
+    )
+    return outcome_of(round_, message, where, items=counts["items"], complete=counts["complete"])
+
+
+def skipped(spec: Campaign, result: str, why: Exception) -> Any:
+    """End the flow run as `Skipped`: nothing is wrong, and nothing was done."""
+    return Completed(name="Skipped", message=str(why), data=Outcome(spec.name, result, str(why)))
+
+
+def name_flow_run(round_: Round) -> None:
+    """Name the flow run after the round, now that its number is known."""
+    if runtime.flow_run.id is not None:
+        with get_client(sync_client=True) as client:
+            client.update_flow_run(runtime.flow_run.id, name=f"{round_.campaign}/round-{round_.number:03d}")

@@ -1,0 +1,107 @@
+"""Everything that a step of a round needs from the outside world, in one hand."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from infra.database.engine import connect, migrate
+from infra.settings import Settings
+from infra.storage import Storage
+from tasks.errors import PoolChanged
+from tasks.reference import Reference
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from infra.tracking import Tracker
+
+
+class Workplace:
+    """Database, storage and tracking of one installation.
+
+    Parameters
+    ----------
+    settings
+        Complete settings, as `infra.settings.load_settings` gives them.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        from infra.tracking import Tracker
+
+        self.settings = settings
+        self.engine = connect(settings.database_url)
+        self.storage = Storage.from_settings(settings)
+        self.tracker: Tracker = Tracker(settings.mlflow_tracking_uri)
+
+    def prepare(self) -> None:
+        """Bring the database's schema to the newest version and make sure of the artifact bucket."""
+        migrate(self.engine)
+        self.storage.ensure_bucket(self.settings.artifact_bucket)
+
+    def close(self) -> None:
+        """Give the database connections back."""
+        self.engine.dispose()
+
+    def keep(self, folder: str, name: str, data: bytes, rows: int) -> Reference:
+        """Store bytes once, under a key that carries their digest.
+
+        Parameters
+        ----------
+        folder
+            Below the artifact bucket, such as ``campaigns/spam/rounds/003``.
+        name
+            With suffix: ``batch.parquet`` becomes ``batch-<digest>.parquet``.
+        """
+        digest = hashlib.sha256(data).hexdigest()
+        stem, _, suffix = name.partition(".")
+        uri = f"s3://{self.settings.artifact_bucket}/{folder}/{stem}-{digest[:16]}.{suffix}"
+        self.storage.put_once(uri, data)
+        return Reference(uri, digest, rows)
+
+    def keep_table(self, folder: str, name: str, table: pa.Table) -> Reference:
+        """Store a table as Parquet."""
+        import pyarrow.parquet as pq
+
+        sink = io.BytesIO()
+        pq.write_table(table, sink, compression="zstd")
+        return self.keep(folder, f"{name}.parquet", sink.getvalue(), table.num_rows)
+
+    def keep_json(self, folder: str, name: str, document: Any, rows: int) -> Reference:
+        """Store a document as JSON."""
+        data = json.dumps(document, indent=1, sort_keys=True).encode()
+        return self.keep(folder, f"{name}.json", data, rows)
+
+    def fetch(self, reference: Reference) -> bytes:
+        """Read stored bytes and check that they are the same.
+
+        Raises
+        ------
+        PoolChanged
+            When the object is not what was stored.
+        """
+        data = self.storage.get(reference.uri)
+        if hashlib.sha256(data).hexdigest() != reference.sha256:
+            raise PoolChanged(f"{reference.uri}: the object is not what the round stored; restore it or open a new round")
+        return data
+
+    def keep_array(self, folder: str, name: str, array: NDArray[Any]) -> Reference:
+        """Store a matrix as NumPy's own format, without pickles."""
+        sink = io.BytesIO()
+        np.save(sink, array, allow_pickle=False)
+        return self.keep(folder, f"{name}.npy", sink.getvalue(), len(array))
+
+    def fetch_array(self, reference: Reference) -> NDArray[Any]:
+        """Read a stored matrix."""
+        return np.asarray(np.load(io.BytesIO(self.fetch(reference)), allow_pickle=False))
+
+    def fetch_table(self, reference: Reference) -> pa.Table:
+        """Read a stored table."""
+        import pyarrow.parquet as pq
+
+        return pq.read_table(io.BytesIO(self.fetch(reference)))

@@ -1,0 +1,83 @@
+"""Open a campaign's next round, or take up the one that was interrupted."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+from infra.database import campaigns, rounds
+from infra.database.rounds import Round
+from infra.workplace import Workplace
+from tasks.campaign import Campaign
+from tasks.errors import CampaignStopped, RoundWaiting
+from tasks.outputs import campaign_of
+from tasks.step import step
+
+log = logging.getLogger(__name__)
+
+
+def register(workplace: Workplace, campaign: Campaign) -> campaigns.CampaignRow:
+    """Make the campaign known to the database, its vendors and its MLflow experiment with it."""
+    offers = [
+        campaigns.Offer(vendor.name, vendor.price_micros, round(vendor.lease_minutes * 60)) for vendor in campaign.vendors
+    ]
+    row = campaigns.register(workplace.engine, campaign.name, json.loads(campaign.to_json()), campaign.digest, offers)
+    if row.mlflow_run_id is None:
+        experiment = workplace.tracker.ensure_experiment(campaign.name)
+        run = workplace.tracker.ensure_campaign_run(campaign.name, experiment, params=parameters(campaign))
+        campaigns.link_mlflow(workplace.engine, row.campaign_id, experiment, run)
+        row = campaigns.find(workplace.engine, campaign.name)
+    return row
+
+
+def parameters(campaign: Campaign) -> dict[str, object]:
+    """Give what the campaign file fixes, flat, as MLflow shows it."""
+    return {
+        "classes": ", ".join(campaign.classes),
+        "pool": campaign.pool.uri,
+        "strategy": campaign.strategy.name,
+        "batch_size": campaign.batch.size,
+        "audit_share": campaign.batch.audit_share,
+        "overlap": campaign.overlap,
+        "budget_labels": campaign.budget.labels,
+        "seed": campaign.seed,
+    }
+
+
+@step("open the round")
+def open_round(workplace: Workplace, campaign: Campaign, flow_run_id: str | None = None) -> Round:
+    """Open the next round, or resume the unfinished one with the campaign file that it was opened with.
+
+    Raises
+    ------
+    RoundWaiting
+        When the unfinished round is published and its labels are not in.
+    CampaignStopped
+        When a stop rule ended the campaign and neither budget nor stop rules were changed since.
+    """
+    row = register(workplace, campaign)
+    round_ = rounds.unfinished(workplace.engine, row.campaign_id)
+    if round_ is None and row.stop_reason is not None:
+        raise CampaignStopped(
+            f"campaign {campaign.name} is stopped: {row.stop_reason}; it goes on when budget or stop rules change"
+        )
+    if round_ is None:
+        round_ = rounds.open_round(workplace.engine, row.campaign_id, row.spec, campaign.digest, flow_run_id)
+        log.info("round %d of %s opened", round_.number, campaign.name)
+    elif round_.state == "published":
+        raise RoundWaiting(
+            f"campaign {campaign.name}: round {round_.number} is published and waits for labels until "
+            f"{round_.due_at:%Y-%m-%d %H:%M} UTC; `labelrounds collect` takes in what vendors answered"
+        )
+    else:
+        log.info("round %d of %s goes on from the state %s", round_.number, campaign.name, round_.state)
+    if flow_run_id is not None:
+        rounds.note_flow_run(workplace.engine, round_, flow_run_id)
+    if round_.mlflow_run_id is None:
+        # The run is on the round's row before anything is logged to it, so that a crash cannot double it.
+        assert row.mlflow_run_id is not None
+        run = workplace.tracker.ensure_round_run(
+            row.mlflow_run_id, campaign.name, round_.number, params=parameters(campaign_of(round_))
+        )
+        rounds.link_run(workplace.engine, round_, run)
+    return rounds.find(workplace.engine, round_.round_id)

@@ -1,0 +1,231 @@
+"""Show the round in MLflow and Prefect; can be done again from Postgres and S3 at any time."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from infra.database import batches, campaigns, rounds
+from infra.database.rounds import Round
+from infra.workplace import Workplace
+from tasks.campaign import Campaign
+from tasks.measure import best_estimates, estimates_of
+from tasks.open import parameters
+from tasks.outputs import campaign_of, manifest_of, model_of, space_of
+from tasks.report import artifact_key, markdown
+from tasks.step import step
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from infra.tracking import DataSet, RoundModel, RoundRecord
+    from tasks.pool.manifest import Manifest
+
+log = logging.getLogger(__name__)
+
+REPORTED_ITEMS = 1_000
+
+
+@step("track in MLflow")
+def track(workplace: Workplace, round_: Round) -> Round:
+    """Write a published or stopped round to its MLflow run and the campaign's learning curve, once."""
+    if round_.tracked_at is not None or round_.mlflow_run_id is None:
+        return round_
+    campaign = campaign_of(round_)
+    row = campaigns.find(workplace.engine, campaign.name)
+    assert row.mlflow_run_id is not None
+    picks = batches.batch_of(workplace.engine, round_)
+    report = markdown(round_, campaign, links(workplace, round_), picks)
+    tracked = workplace.tracker.log_round(round_.mlflow_run_id, record(workplace, round_, campaign, picks, report))
+    best = best_estimates(round_.measures or {})
+    labels = (round_.measures or {})["counts"]["labels"]
+    if best:
+        workplace.tracker.append_curve(row.mlflow_run_id, round_.number, labels, curve_point(round_))
+    figures = {"learning_curve": learning_curve(workplace, round_, campaign)} if best else {}
+    workplace.tracker.describe(
+        row.mlflow_run_id,
+        markdown=report,
+        figures=figures,
+        tags={"state": round_.state, "stop_reason": round_.reason or "", "rounds": round_.number},
+    )
+    workplace.tracker.finish(round_.mlflow_run_id)
+    workplace.tracker.finish(row.mlflow_run_id, "FINISHED" if round_.state == "stopped" else "RUNNING")
+    show_in_prefect(round_, report)
+    rounds.mark_tracked(workplace.engine, round_, None if tracked.version is None else str(tracked.version))
+    log.info("tracked at %s", tracked.url)
+    return rounds.find(workplace.engine, round_.round_id)
+
+
+def record(
+    workplace: Workplace, round_: Round, campaign: Campaign, picks: list[dict[str, Any]], report: str
+) -> RoundRecord:
+    """Gather all that MLflow shows of the round."""
+    from infra.tracking import RoundRecord
+
+    measures = round_.measures or {}
+    best = best_estimates(measures)
+    groups = measures.get("estimates", {})
+    return RoundRecord(
+        number=round_.number,
+        campaign=campaign.name,
+        labels=measures["counts"]["labels"],
+        params=parameters(campaign),
+        tags={
+            "device": round_.device or "none",
+            "strategy": campaign.strategy.name,
+            "cold_start": measures["counts"]["cold_start"] or "",
+            "manifest": round_.manifest.sha256[:12] if round_.manifest else "",
+            "stop": round_.reason or "",
+        },
+        metrics=metrics(workplace, round_, picks),
+        estimates={group: estimates_of(values) for group, values in groups.items()},
+        model=_model(workplace, round_, campaign),
+        datasets=_datasets(workplace, round_, campaign),
+        files={"manifest.json": manifest_json(manifest_of(workplace, round_))},
+        tables={"batch": _batch_table(picks)} if picks else {},
+        figures=_figures(workplace, round_, campaign, picks) if best or picks else {},
+        report=report,
+        promote=bool(measures.get("promote")),
+    )
+
+
+def metrics(workplace: Workplace, round_: Round, picks: list[dict[str, Any]]) -> dict[str, float]:
+    """Give the round's counts and money, named so that the table of rounds reads well."""
+    measures = round_.measures or {}
+    balance = campaigns.balance(workplace.engine, round_.campaign_id)
+    values: dict[str, float] = {
+        "labels": measures["counts"]["labels"],
+        "batch/items": len(picks),
+        "batch/audit": sum(pick["kind"] == "audit" for pick in picks),
+        "money/spent": balance.spent_micro / 1e6,
+        "money/held": balance.held_micro / 1e6,
+    }
+    pool = measures.get("pool")
+    if pool:
+        values |= {"pool/items": pool["items"], "pool/free": pool["free"]}
+        values["pool/set_aside"] = sum(one["count"] for one in pool["set_aside"])
+    return values
+
+
+def curve_point(round_: Round) -> dict[str, Any]:
+    """Give the round's point on the learning curves: every estimate of every yardstick."""
+    groups = (round_.measures or {}).get("estimates", {})
+    return {f"{group}/{name}": one for group, values in groups.items() for name, one in estimates_of(values).items()}
+
+
+def links(workplace: Workplace, round_: Round) -> dict[str, str]:
+    """Give the addresses under which people look at the round."""
+    settings = workplace.settings
+    prefect_ui = settings.prefect_api_url.removesuffix("/api")
+    experiment = campaigns.find(workplace.engine, round_.campaign).experiment_id
+    found = {}
+    if round_.mlflow_run_id:
+        found["MLflow run"] = (
+            f"{settings.mlflow_tracking_uri}/#/experiments/{experiment}/runs/{round_.mlflow_run_id}"
+        )
+    if round_.flow_run_id:
+        found["Prefect run"] = f"{prefect_ui}/runs/flow-run/{round_.flow_run_id}"
+    return found
+
+
+def learning_curve(workplace: Workplace, round_: Round, campaign: Campaign) -> Figure:
+    """Draw the campaign's learning curve up to this round."""
+    from tasks.evaluation import plots
+
+    earlier = [one for one in rounds.rounds_of(workplace.engine, campaign.name) if one.number <= round_.number]
+    points = [
+        (one.measures["counts"]["labels"], best_estimates(one.measures).get("accuracy"))
+        for one in earlier
+        if one.measures
+    ]
+    shown = [(n, one.value, one.low, one.high) for n, one in points if one is not None]
+    curve = plots.Curve(*(np.array(column, dtype=float) for column in zip(*shown, strict=True)), name=campaign.strategy.name)
+    return plots.learning_curve(curve, measure="accuracy", title=f"{campaign.name}: accuracy by labels")
+
+
+def manifest_json(manifest: Manifest) -> bytes:
+    """Write the manifest as people read it: objects, versions, rows, what was set aside and why."""
+    import json
+    from dataclasses import asdict
+
+    return json.dumps(
+        {
+            "uri": manifest.uri,
+            "rows": manifest.rows,
+            "columns": asdict(manifest.columns),
+            "objects": [asdict(one) for one in manifest.objects],
+            "set_aside": [asdict(one) for one in manifest.set_aside],
+        },
+        indent=1,
+    ).encode()
+
+
+def show_in_prefect(round_: Round, report: str) -> None:
+    """Leave the report as a Prefect artifact when a flow run is going on."""
+    from prefect.artifacts import create_markdown_artifact
+    from prefect.context import FlowRunContext
+
+    if FlowRunContext.get() is not None:
+        create_markdown_artifact(
+            report, key=artifact_key(round_.campaign), description=f"{round_.campaign}, round {round_.number}"
+        )
+
+
+def _model(workplace: Workplace, round_: Round, campaign: Campaign) -> RoundModel | None:
+    from infra.tracking import RoundModel
+
+    model = model_of(workplace, round_)
+    if model is None:
+        return None
+    assert round_.features is not None
+    space = space_of(workplace, round_)
+    return RoundModel(model, tuple(space.names), campaign.classes, round_.features.uri, round_.features.sha256)
+
+
+def _datasets(workplace: Workplace, round_: Round, campaign: Campaign) -> list[DataSet]:
+    from infra.tracking import DataSet
+
+    assert round_.manifest is not None
+    assert round_.labels is not None
+    found = [
+        DataSet("pool", campaign.pool.uri, round_.manifest.sha256, round_.manifest.rows),
+        DataSet("training", round_.labels.uri, round_.labels.sha256, round_.labels.rows),
+    ]
+    if round_.batch is not None:
+        found.append(DataSet("batch", round_.batch.uri, round_.batch.sha256, round_.batch.rows))
+    return found
+
+
+def _batch_table(picks: list[dict[str, Any]]) -> dict[str, list[object]]:
+    import json
+
+    names = ("item_id", "kind", "rank", "score")
+    table: dict[str, list[object]] = {name: [pick[name] for pick in picks[:REPORTED_ITEMS]] for name in names}
+    table["reason"] = [json.dumps(pick["reason"], sort_keys=True) for pick in picks[:REPORTED_ITEMS]]
+    return table
+
+
+def _figures(
+    workplace: Workplace, round_: Round, campaign: Campaign, picks: list[dict[str, Any]]
+) -> dict[str, Figure]:
+    from tasks.evaluation import plots
+
+    measures = round_.measures or {}
+    found: dict[str, Figure] = {}
+    if best_estimates(measures).get("accuracy") is not None:
+        found["learning_curve"] = learning_curve(workplace, round_, campaign)
+    for group, arrays in measures.get("pictures", {}).items():
+        found[f"confusion_{group}"] = plots.confusion_matrix(np.array(arrays["confusion"]), campaign.classes)
+        found[f"reliability_{group}"] = plots.reliability_diagram(
+            *(np.array(column, dtype=float) for column in arrays["reliability"])
+        )
+    scores = [pick["score"] for pick in picks if pick["score"] is not None]
+    pool = measures.get("pool")
+    if pool and pool["scores"] and scores:
+        found["scores"] = plots.score_histogram(
+            np.array(pool["scores"]), cut=None if round_.model is None else min(scores),
+            measure=campaign.strategy.name, batch=len(scores),
+        )  # fmt: skip
+    return found
