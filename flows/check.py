@@ -69,7 +69,7 @@ def forecast(settings: Settings, campaign: Campaign) -> Forecast:
         held_micro=held,
         stop_reason=stopped,
         batch=size,
-        audit=round(size * campaign.batch.audit_share),
+        audit=campaign.batch.audit_items(size),
         cost_micro=size * price,
     )
 

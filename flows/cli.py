@@ -75,7 +75,7 @@ def demo(rounds: int, as_json: bool) -> None:
     Starts the embedded stack, and leaves it up. Example: labelrounds demo --rounds 3
     """
     # The progress bars say it; Prefect keeps the log of every run.
-    os.environ.setdefault("PREFECT_LOGGING_LEVEL", "WARNING")
+    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "WARNING")
     _up(only=None)
     with prefect_ready() as settings:
         from flows.demo.show import show_demo
@@ -129,13 +129,17 @@ def check(campaign: str, as_json: bool) -> None:
 
 @cli.command("round")
 @CAMPAIGN
+@click.option("--verify", type=click.IntRange(1), metavar="N", help="Choose round N's batch anew and compare.")
 @JSON
-def round_(campaign: str, as_json: bool) -> None:
+def round_(campaign: str, verify: int | None, as_json: bool) -> None:
     """Run one labeling round, or go on with the interrupted one.
 
     CAMPAIGN is a campaign file, or the name of a campaign that ran before. Example: labelrounds round spam.yaml
     """
     _validate(campaign)
+    if verify is not None:
+        _verify(campaign, verify, as_json)
+        return
     with prefect_ready():
         from flows.round import label_round
 
@@ -251,6 +255,19 @@ def _validate(campaign: str) -> None:
         from tasks.strategies import names
 
         load_campaign(campaign, known_strategies=names())
+
+
+def _verify(campaign: str, number: int, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from flows.verify import verify
+
+    settings = load_settings()
+    os.environ.update(settings.environment())
+    found = verify(settings, campaign, number)
+    console.document(asdict(found)) if as_json else click.echo(found.sentence)
+    if not found.same:
+        sys.exit(1)
 
 
 def _tell(outcome: Any, as_json: bool) -> None:

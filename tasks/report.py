@@ -101,8 +101,8 @@ def _facts(round_: Round, campaign: Campaign, picks: list[dict[str, Any]]) -> st
     audit = sum(pick["kind"] == "audit" for pick in picks)
     price = max(vendor.price_micros for vendor in campaign.vendors) * campaign.overlap * len(picks) / 1e6
     rows = [
-        ("labels in hand", counts.get("labels", 0)),
-        ("per class", ", ".join(f"{name} {n}" for name, n in zip(campaign.classes, counts.get("per_class", []), strict=False))),
+        ("labels in hand", f"{counts.get('labels', 0)}, of which {counts.get('audit', 0)} only measure"),
+        ("trained on", ", ".join(f"{name} {n}" for name, n in zip(campaign.classes, counts.get("per_class", []), strict=False))),
         ("model", counts.get("cold_start") and f"none: {counts['cold_start']}" or f"XGBoost on {round_.device}"),
         ("pool", f"{pool.get('items', 0):,} items, {pool.get('free', 0):,} free" if pool else "not scored"),
         ("batch", f"{len(picks)} items ({len(picks) - audit} chosen, {audit} drawn to measure)" if picks else "none"),
@@ -112,11 +112,13 @@ def _facts(round_: Round, campaign: Campaign, picks: list[dict[str, Any]]) -> st
 
 
 def _estimates(round_: Round) -> str:
+    from tasks.evaluation import METRICS
+
     groups = (round_.measures or {}).get("estimates", {})
     rows = [
         f"| {group} | {name} | {one['value']:.4f} | {one['low']:.4f} to {one['high']:.4f} | {one['n']} |"
         for group, values in groups.items()
-        for name, one in values.items()
+        for name, one in sorted(values.items(), key=lambda pair: METRICS.index(pair[0]))
         if None not in (one["value"], one["low"], one["high"])
     ]
     head = "| measured on | measure | value | 95 % interval | items |\n|---|---|---|---|---|\n"

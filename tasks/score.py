@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 COLD_START = "cluster_cover"
 HISTOGRAM_ROWS = 5_000
-SCORE, PROBA, FEATURES, PREDICTED = "__score", "__proba", "__features", "__predicted"
+SCORE, PROBA, FEATURES, PREDICTED, TAKEN = "__score", "__proba", "__features", "__predicted", "item_id"
 
 
 def strategy_of(round_: Round, campaign: Campaign) -> Strategy:
@@ -72,6 +72,8 @@ def score(workplace: Workplace, round_: Round) -> Round:
     shortlist = workplace.keep_table(folder(round_), "shortlist", scan.shortlist())
     audit = workplace.keep_table(folder(round_), "audit", scan.audit())
     measures = {**(round_.measures or {}), "pool": scan.summary()}
+    # What was not free then, so that the choice can be verified later.
+    measures["taken"] = workplace.keep_table(folder(round_), "taken", taken_table(taken)).to_json()
     known = scan.known_features()
     if known is not None:
         reference = workplace.keep_array(folder(round_), "known", known)
@@ -121,20 +123,20 @@ class Scan:
         import pyarrow.compute as pc
 
         assert self.round.features is not None
-        payload = self.campaign.pool.payload
         id_column = self.manifest.columns.id
-        for table, X in matrices(self.workplace, self.manifest, self.space, self.round.features.uri, payload):
+        shown = list(dict.fromkeys((id_column, *self.campaign.pool.payload)))
+        for table, X in matrices(self.workplace, self.manifest, self.space, self.round.features.uri, shown):
             ids = table.column(id_column)
             if self.reserve_size:
                 drawable = pc.invert(pc.is_in(ids, self.seed_ids))
-                rows = table.select([id_column, *payload]).filter(drawable)
+                rows = table.select(shown).filter(drawable)
                 self._reserve.update(rows.column(id_column), rows)
             free = pc.invert(pc.is_in(ids, self.taken))
             mask = np.asarray(free)
             if self.strategy_sees_features:
                 self._known.append(self.space.embed(X[~mask]))
             if mask.any():
-                self._consider(table.select([id_column, *payload]).filter(free), X[mask])
+                self._consider(table.select(shown).filter(free), X[mask])
             yield table.num_rows
 
     def _consider(self, table: pa.Table, X: NDArray[np.float32]) -> None:
@@ -199,6 +201,13 @@ class Scan:
                 for one in self.manifest.set_aside
             ],
         }
+
+
+def taken_table(ids: list[str]) -> pa.Table:
+    """Put the ids that are not free into a table, in an order of their own."""
+    import pyarrow as pa
+
+    return pa.table({TAKEN: pa.array(sorted(ids), pa.string())})
 
 
 def _lists(matrix: NDArray[np.float32]) -> pa.FixedSizeListArray:

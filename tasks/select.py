@@ -47,7 +47,7 @@ def select(workplace: Workplace, round_: Round) -> Round:
     shortlist = workplace.fetch_table(round_.shortlist)
     reserve = workplace.fetch_table(round_.audit)
     size = affordable(workplace, round_, campaign)
-    audit = draw_audit(reserve, columns.id, round(size * campaign.batch.audit_share), campaign, round_)
+    audit = draw_audit(reserve, columns.id, campaign.batch.audit_items(size), campaign, round_)
     k = min(size - len(audit), shortlist.num_rows)
     known = (round_.measures or {}).get("known")
     cover = None if known is None else workplace.fetch_array(Reference.from_json(known))

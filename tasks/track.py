@@ -67,18 +67,19 @@ def record(
     measures = round_.measures or {}
     best = best_estimates(measures)
     groups = measures.get("estimates", {})
+    tags = {
+        "device": round_.device,
+        "strategy": campaign.strategy.name,
+        "cold_start": measures["counts"]["cold_start"],
+        "manifest": round_.manifest.sha256[:12] if round_.manifest else None,
+        "stop": round_.reason,
+    }
     return RoundRecord(
         number=round_.number,
         campaign=campaign.name,
         labels=measures["counts"]["labels"],
         params=parameters(campaign),
-        tags={
-            "device": round_.device or "none",
-            "strategy": campaign.strategy.name,
-            "cold_start": measures["counts"]["cold_start"] or "",
-            "manifest": round_.manifest.sha256[:12] if round_.manifest else "",
-            "stop": round_.reason or "",
-        },
+        tags={name: value for name, value in tags.items() if value},
         metrics=metrics(workplace, round_, picks),
         estimates={group: estimates_of(values) for group, values in groups.items()},
         model=_model(workplace, round_, campaign),
@@ -97,6 +98,7 @@ def metrics(workplace: Workplace, round_: Round, picks: list[dict[str, Any]]) ->
     balance = campaigns.balance(workplace.engine, round_.campaign_id)
     values: dict[str, float] = {
         "labels": measures["counts"]["labels"],
+        "labels_trained": measures["counts"]["trained"],
         "batch/items": len(picks),
         "batch/audit": sum(pick["kind"] == "audit" for pick in picks),
         "money/spent": balance.spent_micro / 1e6,

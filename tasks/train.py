@@ -53,7 +53,8 @@ def train(workplace: Workplace, round_: Round) -> Round:
     classes = class_codes(found, campaign)
     cold = cold_start_reason(classes, campaign)
     counts = {
-        "labels": found.num_rows,
+        "labels": labelled.num_rows,
+        "trained": found.num_rows,
         "seed": labelled.column(KIND).to_pylist().count("seed"),
         "audit": labelled.column(KIND).to_pylist().count("audit"),
         "cold_start": cold,
@@ -118,8 +119,8 @@ def labelled_items(workplace: Workplace, round_: Round, campaign: Campaign, mani
     labels = pa.table(
         {
             id_column: wanted,
-            KIND: [label.kind for label in known],
-            LABEL: [label.label for label in known],
+            KIND: pa.array([label.kind for label in known], pa.string()),
+            LABEL: pa.array([label.label for label in known], pa.string()),
             CONFIDENCE: pa.array([label.confidence for label in known], pa.float32()),
         }
     )
@@ -146,7 +147,7 @@ def usable(labelled: pa.Table, kinds: tuple[str, ...]) -> pa.Array:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    return pc.and_(pc.is_in(labelled.column(KIND), pa.array(kinds)), labelled.column("__found"))
+    return pc.and_(pc.is_in(labelled.column(KIND), pa.array(kinds, pa.string())), labelled.column("__found"))
 
 
 def class_codes(labelled: pa.Table, campaign: Campaign) -> np.ndarray:

@@ -11,7 +11,11 @@ import sqlalchemy as sa
 from infra.database.engine import transaction
 from infra.database.rounds import Round
 from infra.database.statements import statements
+from infra.database.text import check_ids
 from tasks.errors import BudgetExceeded
+
+
+ITEMS_AT_ONCE = 2_000  # payloads are large, and a statement is one string
 
 
 @dataclass(frozen=True)
@@ -82,14 +86,19 @@ def publish(
     ------
     BudgetExceeded
         When labels or money would be overspent; nothing is written.
+    UsageError
+        When an id cannot be stored; nothing is written.
     """
+    check_ids((pick.item_id for pick in picks), f"campaign {round_.campaign}, round {round_.number}")
     sql = statements("batches")
     with transaction(engine) as connection:
         values = {"round_id": round_.round_id, "seconds": due_seconds}
         if connection.execute(sql["mark_published"], values).rowcount == 0:
             return False
         _check_budget(connection, round_, len(picks), len(picks) * overlap * price_micro, limits)
-        connection.execute(sql["insert_items"], _item_columns(round_, picks, overlap))
+        for start in range(0, len(picks), ITEMS_AT_ONCE):
+            some = picks[start : start + ITEMS_AT_ONCE]
+            connection.execute(sql["insert_items"], _item_columns(round_, some, overlap))
         task_values = {
             "round_id": round_.round_id,
             "item_ids": [pick.item_id for pick in picks],

@@ -78,7 +78,8 @@ def register(
             )
         values = {"name": name, "spec": json.dumps(spec), "digest": digest}
         campaign_id = connection.execute(sql["register_campaign"], values).mappings().one()["campaign_id"]
-        for offer in offers:
+        # In the order of names: two campaigns with the same new vendors would otherwise wait for each other.
+        for offer in sorted(offers, key=lambda offer: offer.vendor):
             connection.execute(sql["register_vendor"], {"name": offer.vendor})
             connection.execute(
                 sql["offer_to_vendor"],

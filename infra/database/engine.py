@@ -61,10 +61,12 @@ def migrate(engine: sa.Engine) -> None:
     Raises
     ------
     SettingsError
-        When the server is older than PostgreSQL 15 or the login may not create the schema.
+        When the server is older than PostgreSQL 15, the login may not create the schema, or the schema is of a
+        newer version of labelrounds.
     """
     from alembic import command
     from alembic.config import Config
+    from alembic.util import CommandError
 
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
@@ -84,6 +86,11 @@ def migrate(engine: sa.Engine) -> None:
         raise SettingsError(
             f"the schema of {engine.url.render_as_string(hide_password=True)} cannot be migrated: {why} "
             "(the login must own the database and have CREATEROLE)"
+        ) from error
+    except CommandError as error:
+        raise SettingsError(
+            f"the schema of {engine.url.render_as_string(hide_password=True)} is not of this version of labelrounds: "
+            f"{error}; use the version that made it, or a newer one"
         ) from error
 
 

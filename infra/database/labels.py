@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from infra.database.engine import transaction
 from infra.database.rounds import Round
 from infra.database.statements import statements
+from infra.database.text import check_ids
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,13 @@ def import_seed(engine: sa.Engine, campaign_id: int, item_ids: Sequence[str], la
     -------
     int
         How many were new.
+
+    Raises
+    ------
+    UsageError
+        When an id cannot be stored; nothing is written.
     """
+    check_ids(item_ids, "seed labels")
     values = {"campaign_id": campaign_id, "item_ids": list(item_ids), "labels": list(labels)}
     with transaction(engine) as connection:
         return connection.execute(statements("labels")["insert_seed"], values).rowcount

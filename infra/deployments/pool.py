@@ -11,8 +11,9 @@ def ensure_work_pool() -> None:
     from prefect.client.schemas.actions import WorkPoolCreate
     from prefect.exceptions import ObjectAlreadyExists
 
+    description = "Rounds, collection and sweeps as processes on the worker's machine"
     with get_client(sync_client=True) as client:
         try:
-            client.create_work_pool(WorkPoolCreate(name=WORK_POOL, type="process"))
+            client.create_work_pool(WorkPoolCreate(name=WORK_POOL, type="process", description=description))
         except ObjectAlreadyExists:
             return

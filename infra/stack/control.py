@@ -28,7 +28,7 @@ class PartStatus:
     Parameters
     ----------
     name
-        ``postgres``, ``s3``, ``mlflow`` or ``prefect``.
+        ``postgres``, ``s3``, ``mlflow``, ``prefect`` or ``worker``.
     address
         Where it is, without secrets.
     pid
@@ -62,7 +62,8 @@ def up(home: Path, progress: Progress | None = None, only: Collection[str] | Non
     progress
         Called from several threads, when a part begins to start and when it answers.
     only
-        The parts wanted; all where None. Parts that these require are started as well.
+        The parts wanted; where None all, the worker only if it was wanted before. Parts that these require
+        are started as well.
 
     Raises
     ------
@@ -73,7 +74,7 @@ def up(home: Path, progress: Progress | None = None, only: Collection[str] | Non
     """
     home = home.expanduser().absolute()
     given = read_given(home=home)
-    wanted = _wanted(given, only)
+    wanted = _wanted(given, read_state(home), only)
     report = progress or (lambda _: None)
     _make_home(home)
     with exclusive(home):
@@ -107,7 +108,7 @@ def down(home: Path, progress: Progress | None = None) -> None:
         state.withdraw()
         parts = all_parts()
         # The servers that use others go first.
-        for names in (("mlflow", "prefect"), ("postgres", "s3")):
+        for names in (("worker",), ("mlflow", "prefect"), ("postgres", "s3")):
             with ThreadPoolExecutor(len(names)) as threads:
                 for _ in threads.map(lambda name: _end(parts[name], place, state, report), names):
                     pass
@@ -132,12 +133,17 @@ def status(home: Path) -> list[PartStatus]:
         return PartStatus(part.name, address, process.pid, "unreachable" if reason else "healthy", reason)
 
     with ThreadPoolExecutor() as threads:
-        return list(threads.map(look, all_parts().values()))
+        return list(threads.map(look, _usual(state).values()))
 
 
-def _wanted(given: Given, only: Collection[str] | None) -> dict[str, Part]:
+def _usual(state: StackState) -> dict[str, Part]:
+    """Return all parts but those that are started on demand and never were."""
+    return {name: part for name, part in all_parts().items() if not part.on_demand or name in state.ports}
+
+
+def _wanted(given: Given, state: StackState, only: Collection[str] | None) -> dict[str, Part]:
     parts = all_parts()
-    names = set(parts) if only is None else set(only)
+    names = set(_usual(state)) if only is None else set(only)
     if unknown := names - set(parts):
         raise UsageError(f"no part {', '.join(sorted(unknown))} in the stack; there are {', '.join(parts)}")
     for part in reversed(parts.values()):  # each comes after those that it requires

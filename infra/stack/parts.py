@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from infra.settings import QUIET, Given, without_proxy
-from infra.stack import postgres, seaweed
+from infra.stack import postgres, seaweed, worker
 from infra.stack.place import Place
 from infra.stack.processes import Command
 
@@ -42,6 +42,8 @@ class Part:
         The settings that it answers for.
     given
         The address that the user set instead of it, if any.
+    on_demand
+        Started only by its name, and from then on with the others.
     """
 
     name: str
@@ -57,6 +59,7 @@ class Part:
     stop_signal: signal.Signals = signal.SIGTERM
     start_seconds: float = 60
     stop_seconds: float = 15
+    on_demand: bool = False
 
     def address(self, place: Place) -> str:
         """Return the address for people, without secrets; empty before the first start."""
@@ -120,6 +123,20 @@ def all_parts() -> dict[str, Part]:
             lambda place: {"prefect_api_url": f"http://127.0.0.1:{place.port('prefect')}/api"},
             lambda given: given.prefect_api_url,
             start_seconds=240,
+        ),
+        Part(
+            "worker",
+            ("health",),
+            frozenset({"postgres", "s3", "mlflow", "prefect"}),
+            worker.mark,
+            worker.prepare,
+            worker.command,
+            lambda place: answer(f"http://127.0.0.1:{place.port('worker')}/health"),
+            lambda place: None,
+            lambda place: {},
+            lambda given: None,
+            start_seconds=240,
+            on_demand=True,
         ),
     )
     return {part.name: part for part in parts}

@@ -51,9 +51,15 @@ def flatten(name: str, value: Any) -> Iterator[tuple[str, float]]:
 
 
 def metrics(values: Mapping[str, Any], estimates: Mapping[str, Mapping[str, Interval]]) -> dict[str, float]:
-    """Return plain metrics and estimates (``group/measure``, ``_low``, ``_high``) as one mapping."""
-    pairs = [pair for name, value in values.items() for pair in flatten(name, value)]
-    for group, measures in estimates.items():
-        for measure, estimate in measures.items():
-            pairs.extend(flatten(f"{group}/{measure}", estimate))
+    """Return estimates (``group/measure``, ``_low``, ``_high``) and plain metrics as one mapping.
+
+    Estimates come first: the UI's comparison of runs begins with the first metric.
+    """
+    pairs = [
+        pair
+        for group, measures in estimates.items()
+        for measure, estimate in measures.items()
+        for pair in flatten(f"{group}/{measure}", estimate)
+    ]
+    pairs.extend(pair for name, value in values.items() for pair in flatten(name, value))
     return dict(pairs)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, get_args
 
-from infra.tracking import artifacts, models, naming, runs
+from infra.tracking import artifacts, models, naming, runs, views
 from infra.tracking.connection import Connection
 from infra.tracking.record import Interval, RoundRecord, Tracked, run_name
 
@@ -60,6 +60,7 @@ class Tracker:
         experiment_id: str,
         params: Mapping[str, object] | None = None,
         tags: Mapping[str, object] | None = None,
+        columns: Sequence[str] = views.COLUMNS,
     ) -> str:
         """Return the id of the campaign's own run, the parent of its rounds; make it when there is none.
 
@@ -73,11 +74,14 @@ class Tracker:
             What the campaign file says. Values of the first call stay.
         tags
             Short facts; newer values replace older ones.
+        columns
+            Metrics of the rounds that the table at `rounds_url` shows.
         """
         identity = {runs.CAMPAIGN_TAG: campaign, runs.ROUND_TAG: "0"}
         with self._connection.calling(f"open the run of {campaign}") as client:
             run = runs.ensure_run(client, experiment_id, campaign, identity)
             runs.annotate(client, run, params=params or {}, tags=tags or {})
+            views.share_rounds(client, experiment_id, columns)
             return str(run.info.run_id)
 
     def ensure_round_run(
@@ -150,7 +154,7 @@ class Tracker:
                 markdown=record.report or None,
             )
             model_uri = None if version is None else f"models:/{record.campaign}/{version}"
-            return Tracked(self._url(run.info.experiment_id, run_id), model_uri, version)
+            return Tracked(views.run_url(self.uri, run.info.experiment_id, run_id), model_uri, version)
 
     def append_curve(
         self, parent_run_id: str, number: int, labels: int, metrics: Mapping[str, float | Interval]
@@ -173,7 +177,7 @@ class Tracker:
         """
         by_round = naming.metrics(metrics, {})
         points = {(name, number): value for name, value in by_round.items()}
-        points |= {(f"curve_by_labels/{name.replace('/', '_')}", labels): by_round[name] for name in by_round}
+        points |= {(curve_by_labels(name), labels): value for name, value in by_round.items()}
         with self._connection.calling(f"add round {number} to the learning curve") as client:
             runs.log_points(client, client.get_run(parent_run_id), points)
 
@@ -223,7 +227,23 @@ class Tracker:
             else:
                 client.set_terminated(run_id, status)
 
-    def _url(self, experiment_id: str, run_id: str) -> str:
-        if not self.uri.startswith("http"):
-            return ""
-        return f"{self.uri}/#/experiments/{experiment_id}/runs/{run_id}"
+    def rounds_url(self, experiment_id: str) -> str:
+        """Return the address of the campaign's table of rounds; empty when the URI is no server's."""
+        return views.rounds_url(self.uri, experiment_id)
+
+    def curve_url(self, experiment_id: str, parent_run_id: str, measure: str) -> str:
+        """Return the address of a learning curve with its interval, labels on the x axis.
+
+        Parameters
+        ----------
+        experiment_id, parent_run_id
+            The campaign.
+        measure
+            As given to `append_curve`: ``audit/accuracy``.
+        """
+        return views.curve_url(self.uri, experiment_id, parent_run_id, curve_by_labels(measure))
+
+
+def curve_by_labels(name: str) -> str:
+    """Return the name of the metric that holds `name` with labels, not rounds, as steps."""
+    return f"curve_by_labels/{naming.key(name).replace('/', '_')}"

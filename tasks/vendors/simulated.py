@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import threading
@@ -34,12 +35,15 @@ class Habits:
         How late.
     batch
         Tasks taken at once.
+    seed
+        Decides which items are misread.
     """
 
     error_rate: float = 0.02
     late_rate: float = 0.0
     late_seconds: float = 1.0
     batch: int = 50
+    seed: int = 0
 
 
 @dataclass
@@ -70,7 +74,18 @@ class SimulatedVendor:
         self.tally = Tally()
 
     def work(self, stop: threading.Event, pause: float = 0.25) -> None:
-        """Lease and answer until `stop` is set; an empty queue is asked again after `pause` seconds."""
+        """Lease and answer until `stop` is set; an empty queue is asked again after `pause` seconds.
+
+        A lost connection is made anew; the tasks of the lease in hand lapse and come back.
+        """
+        while not stop.is_set():
+            try:
+                self._shift(stop, pause)
+            except psycopg2.OperationalError as error:
+                log.warning("vendor: %s; connecting anew", str(error).strip())
+                stop.wait(pause)
+
+    def _shift(self, stop: threading.Event, pause: float) -> None:
         # `closing`, not the connection's own `with`: that one would make the whole shift one transaction.
         with closing(psycopg2.connect(self.url)) as connection:
             connection.autocommit = True
@@ -103,8 +118,11 @@ class SimulatedVendor:
         return len(tasks)
 
     def label(self, payload: Mapping[str, Any]) -> str:
-        """Answer one task, sometimes wrongly."""
+        """Answer one task; what is misread once is misread the same way again, whoever of the staff reads it."""
         truth = self.answer(payload)
-        if self.rng.random() < self.habits.error_rate:
-            return str(self.rng.choice([name for name in self.classes if name != truth]))
+        text = json.dumps(payload, sort_keys=True, default=str)
+        seen = hashlib.blake2b(text.encode(), digest_size=8, salt=self.habits.seed.to_bytes(8, "big"))
+        rng = np.random.default_rng(int.from_bytes(seen.digest(), "big"))
+        if rng.random() < self.habits.error_rate:
+            return str(rng.choice([name for name in self.classes if name != truth]))
         return truth

@@ -15,17 +15,29 @@ FROM lapsed l WHERE t.task_id = l.task_id
 RETURNING CAST(t.state AS text) AS state
 
 -- name: lock_published_round
+-- Not FOR UPDATE: that would stop the foreign keys of answers which hold items that we are about to ask for.
 SELECT round_id, due_at < clock_timestamp() AS overdue FROM labelrounds.rounds
-WHERE round_id = :round_id AND state = 'published' FOR UPDATE
+WHERE round_id = :round_id AND state = 'published' FOR NO KEY UPDATE
 
 -- name: lock_open_items
+-- What a vendor's call holds locked at this moment is left for the next time: nobody waits for a vendor.
 SELECT batch_item_id FROM labelrounds.batch_items WHERE round_id = :round_id AND state = 'open'
-ORDER BY batch_item_id FOR NO KEY UPDATE
+ORDER BY batch_item_id FOR NO KEY UPDATE SKIP LOCKED
+
+-- name: lock_open_tasks
+SELECT task_id FROM labelrounds.tasks
+WHERE batch_item_id = ANY (:items) AND state IN ('ready', 'leased', 'dead')
+ORDER BY task_id FOR NO KEY UPDATE SKIP LOCKED
+
+-- name: held_items
+-- Items of which a vendor's call holds a task.
+SELECT DISTINCT batch_item_id FROM labelrounds.tasks
+WHERE batch_item_id = ANY (:items) AND state IN ('ready', 'leased', 'dead') AND task_id <> ALL (:tasks)
 
 -- name: cancel_tasks
 WITH gone AS (
     UPDATE labelrounds.tasks SET state = 'cancelled', expires_at = NULL
-    WHERE round_id = :round_id AND state IN ('ready', 'leased', 'dead')
+    WHERE batch_item_id = ANY (:items) AND state IN ('ready', 'leased', 'dead')
     RETURNING task_id, campaign_id, round_id, price_micro)
 INSERT INTO labelrounds.ledger (campaign_id, round_id, task_id, kind, amount_micro)
 SELECT campaign_id, round_id, task_id, 'release', price_micro FROM gone
@@ -34,7 +46,10 @@ SELECT campaign_id, round_id, task_id, 'release', price_micro FROM gone
 -- Partly answered items are complete with what they have; unanswered ones are free for a later round.
 UPDATE labelrounds.batch_items
 SET state = CASE WHEN n_filled > 0 THEN CAST('complete' AS labelrounds.item_state) ELSE 'cancelled' END
-WHERE round_id = :round_id AND state = 'open'
+WHERE batch_item_id = ANY (:items) AND state = 'open'
+
+-- name: has_open_items
+SELECT EXISTS (SELECT 1 FROM labelrounds.batch_items WHERE round_id = :round_id AND state = 'open')
 
 -- name: create_vendor
 INSERT INTO labelrounds.vendors (name) VALUES (:name)
@@ -42,6 +57,9 @@ ON CONFLICT (name) DO UPDATE SET name = excluded.name RETURNING vendor_id, db_ro
 
 -- name: set_vendor_login
 UPDATE labelrounds.vendors SET db_role = :db_role WHERE name = :name
+
+-- name: role_exists
+SELECT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = :role)
 
 -- name: list_vendors
 SELECT v.name, CAST(v.state AS text) AS state, v.db_role IS NOT NULL AS has_login,

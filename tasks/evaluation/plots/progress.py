@@ -86,7 +86,7 @@ def learning_curve(
         900 x 600 pixels.
     """
     curve = points.sorted()
-    figure, axes = canvas(title or _newest(curve, measure), "labels bought (count)", measure)
+    figure, axes = canvas(title or _newest(curve, measure), "labels in hand (count)", measure)
     if baseline is not None:
         _curve(axes, baseline.sorted(), ORANGE, "s", "--", baseline.name or "baseline")
     _curve(axes, curve, BLUE, "o", "-", points.name or "this campaign")

@@ -1,20 +1,66 @@
 -- The vendors' only door: functions that run with the owner's rights and know the caller by its login.
 -- Every name is schema-qualified and search_path is pinned; no temporary tables, no dynamic SQL.
 
-CREATE FUNCTION labelrounds.calling_vendor() RETURNS labelrounds.vendors LANGUAGE plpgsql STABLE
+-- The caller's row, locked until its transaction ends: a vendor's own calls queue up, so its cap is exact and a
+-- request that is sent twice at once is answered twice the same.
+CREATE FUNCTION labelrounds.calling_vendor() RETURNS labelrounds.vendors LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     v labelrounds.vendors;
 BEGIN
-    SELECT * INTO v FROM labelrounds.vendors WHERE db_role = session_user;
-    IF v.vendor_id IS NULL OR v.state <> 'active' THEN
+    -- With an older snapshot, what this vendor's own other calls did would be invisible behind the lock.
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        RAISE EXCEPTION 'call this in a transaction with the isolation level READ COMMITTED' USING ERRCODE = '25001';
+    END IF;
+    SELECT * INTO v FROM labelrounds.vendors WHERE db_role = session_user AND state = 'active'
+    FOR NO KEY UPDATE;
+    IF v.vendor_id IS NULL THEN
         RAISE EXCEPTION 'this login is no active vendor' USING ERRCODE = '42501';
     END IF;
     RETURN v;
 END $$;
 
--- Take up to max_tasks tasks until a deadline. The same request id gives the same answer again.
--- Worst outcome of two calls at once: they wait for each other, since a vendor's row is locked first.
+-- Claim up to `room` free tasks of one campaign. One campaign at a time and no join: the index then gives them in
+-- order, and a call costs what it takes, not what is there. `OFFSET 0` keeps the probe of `seen` a probe.
+CREATE FUNCTION labelrounds.claim(v int, lease uuid, offered labelrounds.campaign_vendors, room int)
+RETURNS int LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp SET jit = off SET plan_cache_mode = force_custom_plan AS $$
+#variable_conflict use_column
+DECLARE
+    got int;
+BEGIN
+    WITH candidates AS MATERIALIZED (
+        SELECT t.task_id, t.batch_item_id FROM labelrounds.tasks t
+        WHERE t.state = 'ready' AND t.campaign_id = offered.campaign_id
+          AND NOT EXISTS (SELECT 1 FROM labelrounds.seen s
+                          WHERE s.batch_item_id = t.batch_item_id AND s.vendor_id = v OFFSET 0)
+        ORDER BY t.pick_key, t.task_id LIMIT room
+        FOR UPDATE OF t SKIP LOCKED),
+    one_each AS MATERIALIZED (
+        SELECT DISTINCT ON (c.batch_item_id) c.task_id, c.batch_item_id FROM candidates c
+        ORDER BY c.batch_item_id, c.task_id),
+    fresh AS (
+        INSERT INTO labelrounds.seen (batch_item_id, vendor_id)
+        SELECT o.batch_item_id, v FROM one_each o
+        ON CONFLICT DO NOTHING RETURNING batch_item_id),
+    taken AS (
+        UPDATE labelrounds.tasks t
+        SET state = 'leased', vendor_id = v, assignment_id = gen_random_uuid(),
+            expires_at = clock_timestamp() + offered.lease, attempts = t.attempts + 1
+        FROM one_each o JOIN fresh f USING (batch_item_id)
+        WHERE t.task_id = o.task_id
+        RETURNING t.task_id, t.batch_item_id, t.assignment_id, t.attempts, t.expires_at, t.price_micro)
+    INSERT INTO labelrounds.assignments
+        (assignment_id, lease_id, task_id, batch_item_id, vendor_id, epoch, price_micro, expires_at)
+    SELECT k.assignment_id, lease, k.task_id, k.batch_item_id, v, k.attempts,
+           least(offered.price_micro, k.price_micro), k.expires_at
+    FROM taken k;
+    GET DIAGNOSTICS got = ROW_COUNT;
+    RETURN got;
+END $$;
+
+-- Take up to max_tasks tasks until a deadline; the campaign that is due first goes first. The same request id
+-- gives the same answer again.
 CREATE FUNCTION vendor.lease(request uuid, max_tasks int DEFAULT 100)
 RETURNS TABLE (assignment_id uuid, campaign text, classes jsonb, payload jsonb, expires_at timestamptz)
 LANGUAGE plpgsql SECURITY DEFINER
@@ -22,57 +68,30 @@ SET search_path = pg_catalog, pg_temp SET jit = off SET plan_cache_mode = force_
 #variable_conflict use_column
 DECLARE
     v labelrounds.vendors := labelrounds.calling_vendor();
-    held int;
     room int;
-    serves bigint[];
     lease uuid;
+    offered labelrounds.campaign_vendors;
 BEGIN
-    IF max_tasks NOT BETWEEN 1 AND 1000 THEN
-        RAISE EXCEPTION 'max_tasks must be between 1 and 1000, not %', max_tasks USING ERRCODE = '22023';
+    IF request IS NULL OR max_tasks IS NULL OR max_tasks NOT BETWEEN 1 AND 1000 THEN
+        RAISE EXCEPTION 'a lease needs a request id and 1 to 1000 tasks, not % and %', request, max_tasks
+            USING ERRCODE = '22023';
     END IF;
-    PERFORM FROM labelrounds.vendors WHERE vendor_id = v.vendor_id FOR NO KEY UPDATE;
     SELECT l.lease_id INTO lease FROM labelrounds.leases l
     WHERE l.vendor_id = v.vendor_id AND l.request_id = request;
     IF lease IS NULL THEN
         lease := gen_random_uuid();
         INSERT INTO labelrounds.leases (lease_id, vendor_id, request_id, asked)
         VALUES (lease, v.vendor_id, request, max_tasks);
-        SELECT count(*) INTO held FROM labelrounds.tasks t
+        SELECT least(max_tasks, v.max_open - count(*)) INTO room FROM labelrounds.tasks t
         WHERE t.vendor_id = v.vendor_id AND t.state = 'leased';
-        room := least(max_tasks, v.max_open - held);
-        SELECT array_agg(cv.campaign_id) INTO serves FROM labelrounds.campaign_vendors cv
-        WHERE cv.vendor_id = v.vendor_id;
-        IF room > 0 THEN
-            WITH candidates AS MATERIALIZED (
-                SELECT t.task_id, t.batch_item_id FROM labelrounds.tasks t
-                WHERE t.state = 'ready' AND t.campaign_id = ANY (serves)
-                  AND NOT EXISTS (SELECT 1 FROM labelrounds.seen s
-                                  WHERE s.batch_item_id = t.batch_item_id
-                                    AND s.vendor_id = v.vendor_id OFFSET 0)
-                ORDER BY t.pick_key, t.task_id LIMIT room
-                FOR UPDATE OF t SKIP LOCKED),
-            one_each AS MATERIALIZED (
-                SELECT DISTINCT ON (c.batch_item_id) c.task_id, c.batch_item_id FROM candidates c
-                ORDER BY c.batch_item_id, c.task_id),
-            fresh AS (
-                INSERT INTO labelrounds.seen (batch_item_id, vendor_id)
-                SELECT o.batch_item_id, v.vendor_id FROM one_each o
-                ON CONFLICT DO NOTHING RETURNING batch_item_id),
-            taken AS (
-                UPDATE labelrounds.tasks t
-                SET state = 'leased', vendor_id = v.vendor_id, assignment_id = gen_random_uuid(),
-                    expires_at = clock_timestamp() + cv.lease, attempts = t.attempts + 1
-                FROM one_each o JOIN fresh f USING (batch_item_id), labelrounds.campaign_vendors cv
-                WHERE t.task_id = o.task_id AND cv.campaign_id = t.campaign_id
-                  AND cv.vendor_id = v.vendor_id
-                RETURNING t.task_id, t.batch_item_id, t.assignment_id, t.attempts, t.expires_at,
-                          least(cv.price_micro, t.price_micro) AS price_micro)
-            INSERT INTO labelrounds.assignments
-                (assignment_id, lease_id, task_id, batch_item_id, vendor_id, epoch, price_micro, expires_at)
-            SELECT k.assignment_id, lease, k.task_id, k.batch_item_id, v.vendor_id, k.attempts,
-                   k.price_micro, k.expires_at
-            FROM taken k;
-        END IF;
+        FOR offered IN
+            SELECT cv.* FROM labelrounds.campaign_vendors cv
+            JOIN labelrounds.rounds r ON r.campaign_id = cv.campaign_id AND r.state = 'published'
+            WHERE cv.vendor_id = v.vendor_id ORDER BY r.due_at, r.round_id
+        LOOP
+            EXIT WHEN room <= 0;
+            room := room - labelrounds.claim(v.vendor_id, lease, offered, room);
+        END LOOP;
     END IF;
     RETURN QUERY
         SELECT a.assignment_id, c.name, r.spec -> 'classes', i.payload, a.expires_at
@@ -155,11 +174,11 @@ DECLARE
     result jsonb := '[]';
     uuid_shape constant text := '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$';
 BEGIN
-    IF answers IS NULL OR jsonb_typeof(answers) <> 'array' OR jsonb_array_length(answers) NOT BETWEEN 1 AND 1000 THEN
-        RAISE EXCEPTION 'answers must be an array of 1 to 1000 rows' USING ERRCODE = '22023';
+    IF request IS NULL OR answers IS NULL OR jsonb_typeof(answers) <> 'array'
+        OR jsonb_array_length(answers) NOT BETWEEN 1 AND 1000 THEN
+        RAISE EXCEPTION 'a submission needs a request id and an array of 1 to 1000 answers' USING ERRCODE = '22023';
     END IF;
     body := sha256(convert_to(answers::text, 'UTF8'));
-    PERFORM FROM labelrounds.vendors WHERE vendor_id = v.vendor_id FOR NO KEY UPDATE;
     SELECT * INTO before FROM labelrounds.submissions s
     WHERE s.vendor_id = v.vendor_id AND s.request_id = request;
     IF before.submission_id IS NOT NULL THEN
