@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -51,6 +52,7 @@ def prefect_ready() -> Iterator[Settings]:
     from flows.health import check_prefect
 
     check_prefect(settings.prefect_api_url)
+    console.leave_out_own_tracebacks()
     try:
         yield settings
     except LabelRoundsError:
@@ -105,6 +107,21 @@ def down() -> None:
 def status(as_json: bool) -> None:
     """Show the parts of the stack, their addresses and health. Example: labelrounds status --json"""
     _status(as_json)
+
+
+@cli.command()
+@click.argument("path", type=click.Path(exists=True, path_type=Path))
+@click.argument("uri")
+@JSON
+def upload(path: Path, uri: str, as_json: bool) -> None:
+    """Copy a file, or the files of a directory, into the S3 store; buckets are made.
+
+    Example: labelrounds upload emails.parquet s3://mail/pool/
+    """
+    from flows.operate import upload as copy
+
+    rows = copy(load_settings(), path, uri)
+    console.document(rows) if as_json else console.show_rows("uploaded", rows)
 
 
 @cli.command()

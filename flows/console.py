@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import logging
 from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
 from rich.table import Table
+
+from tasks.errors import LabelRoundsError
 
 if TYPE_CHECKING:
     from flows.demo.result import Findings
@@ -23,6 +26,18 @@ def stdout() -> Console:
     """Give the console for results; wide enough for a table where there is no terminal."""
     console = Console(highlight=False)
     return console if console.is_terminal else Console(highlight=False, width=110)
+
+
+def leave_out_own_tracebacks() -> None:
+    """Have Prefect log an error that we raise on purpose as one line; a traceback is for what nobody expected."""
+    for name in ("prefect.flow_runs", "prefect.task_runs"):
+        logging.getLogger(name).addFilter(_without_own_traceback)
+
+
+def _without_own_traceback(record: logging.LogRecord) -> bool:
+    if record.exc_info and isinstance(record.exc_info[1], LabelRoundsError):
+        record.exc_info = None
+    return True
 
 
 def document(value: Any) -> None:

@@ -42,12 +42,47 @@ def stack_rows(home: Path) -> list[dict[str, Any]]:
     return [asdict(part) for part in stack.status(home)]
 
 
+def upload(settings: Settings, path: Path, uri: str) -> list[dict[str, Any]]:
+    """Copy files into S3.
+
+    Parameters
+    ----------
+    path
+        A file, or a directory whose files are copied with their relative names.
+    uri
+        ``s3://bucket/folder/``; of one file also its whole address.
+
+    Raises
+    ------
+    UsageError
+        When `uri` is no S3 address.
+    """
+    from infra.storage import Storage
+
+    bucket, slash, _ = uri.removeprefix("s3://").partition("/")
+    if not uri.startswith("s3://") or not bucket or not slash:
+        raise UsageError(f"{uri}: must be an S3 address such as s3://bucket/folder/")
+    storage = Storage.from_settings(settings)
+    storage.ensure_bucket(bucket)
+    if path.is_file():
+        names = {path: uri + path.name if uri.endswith("/") else uri}
+    else:
+        files = sorted(one for one in path.rglob("*") if one.is_file())
+        names = {one: f"{uri.rstrip('/')}/{one.relative_to(path).as_posix()}" for one in files}
+    for file, target in names.items():
+        storage.upload_file(target, file)
+    return [{"file": str(file), "uri": target, "bytes": file.stat().st_size} for file, target in names.items()]
+
+
 def add_vendor(settings: Settings, name: str) -> str:
     """Register a vendor and give it a login."""
     from infra.database import queue
+    from tasks.campaign.model import check_name
 
-    if not name.strip():
-        raise UsageError("a vendor's name must not be empty")
+    try:
+        check_name(name)
+    except ValueError as error:
+        raise UsageError(f"vendor {name!r}: the name {error}") from None
     with _database(settings) as engine:
         return queue.give_login(engine, name)
 

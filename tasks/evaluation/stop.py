@@ -176,6 +176,7 @@ def _plateau(plateau: Plateau | None, history: Sequence[RoundResult]) -> StopSig
 def _max_rounds(limit: int | None, history: Sequence[RoundResult]) -> StopSignal:
     if limit is None:
         return StopSignal("max_rounds", False, "The campaign has no limit of rounds.")
-    done = max((result.number for result in history), default=0)
+    # The newest round has only measured so far: its batch would be one more.
+    done = max(len(history) - 1, 0)
     fired = done >= limit
-    return StopSignal("max_rounds", fired, f"{done} of at most {limit} rounds are done.")
+    return StopSignal("max_rounds", fired, f"{done} of at most {limit} batches are labelled.")

@@ -275,5 +275,5 @@ def test_plateau_compares_the_last_rounds_with_the_best_before():
 
 
 def test_max_rounds():
-    assert fired(StopRules(max_rounds=3), rounds(0.9, 0.9)) == set()
-    assert fired(StopRules(max_rounds=2), rounds(0.9, 0.9)) == {"max_rounds"}
+    assert fired(StopRules(max_rounds=2), rounds(0.9, 0.9)) == set()
+    assert fired(StopRules(max_rounds=1), rounds(0.9, 0.9)) == {"max_rounds"}

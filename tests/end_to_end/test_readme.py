@@ -1,0 +1,74 @@
+"""Every command of the README runs, in its order, on a stack of its own."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.end_to_end.command import ROOT, labelrounds
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
+
+
+def commands() -> list[str]:
+    """The console lines after the two that install: those are what runs this test, and the demo's test."""
+    lines = [line[2:] for block in blocks("console") for line in block.splitlines() if line.startswith("$ ")]
+    return [line for line in lines if not line.startswith("pip install")]
+
+
+@pytest.fixture
+def home(tmp_path):
+    yield tmp_path / "home"
+    labelrounds("down", home=tmp_path / "home")
+
+
+def test_the_commands_run_in_the_order_of_the_page(home):
+    vendor_url = None
+    for line in commands():
+        done = labelrounds(*line.split()[1:], home=home, timeout=240)
+        if line.startswith("labelrounds vendor add"):
+            vendor_url = done.stdout.strip()
+            answer_like_the_readme(vendor_url)
+        if line.startswith("labelrounds labels export"):
+            assert len(done.stdout.splitlines()) == 21, "header and the 20 labels of round 1"
+        if "--verify" in line:
+            assert "the same, item by item" in done.stdout
+    assert vendor_url is not None
+
+
+def answer_like_the_readme(url: str) -> None:
+    (script,) = blocks("python")
+    done = subprocess.run(
+        [sys.executable, "-c", script], env={**os.environ, "VENDOR_URL": url}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("'accepted'") == 20
+
+
+def test_the_campaign_on_the_page_is_the_one_that_ships():
+    (shown,) = blocks("yaml")
+    shipped = yaml.safe_load((ROOT / "infra/campaigns/emails.yaml").read_text(encoding="utf-8"))
+    for key, value in yaml.safe_load(shown).items():
+        assert shipped[key] == value
+
+
+def test_every_setting_is_on_the_page():
+    from infra.settings import PREFIX, Given
+
+    for name in Given.model_fields:
+        assert PREFIX + name.upper() in README
+
+
+def test_files_that_the_page_links_exist():
+    for target in re.findall(r"\]\(([^)#]+)\)", README):
+        assert (ROOT / target).exists() or target.startswith("http"), target
+
+

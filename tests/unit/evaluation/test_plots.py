@@ -1,0 +1,193 @@
+"""The pictures say what the arrays say, at a bounded size, whatever the arrays."""
+
+from __future__ import annotations
+
+import io
+from threading import Thread
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from tasks.evaluation.plots import (
+    Curve,
+    class_balance,
+    confusion_matrix,
+    learning_curve,
+    reliability_diagram,
+    score_histogram,
+    spend,
+)
+
+
+def words(figure: Figure) -> str:
+    """All text of a figure: headings, axes, notes, legends."""
+    found = []
+    for axes in figure.axes:
+        found += [axes.get_title(loc="left"), axes.get_xlabel(), axes.get_ylabel()]
+        found += [text.get_text() for text in axes.texts]
+        legend = axes.get_legend()
+        found += [text.get_text() for text in legend.get_texts()] if legend else []
+    return "\n".join(found)
+
+
+def rendered(figure: Figure) -> tuple[int, int]:
+    """Width and height in pixels of the PNG, read from its header."""
+    buffer = io.BytesIO()
+    FigureCanvasAgg(figure).print_png(buffer)
+    header = buffer.getvalue()[16:24]
+    return int.from_bytes(header[:4], "big"), int.from_bytes(header[4:], "big")
+
+
+def curve(values: list[float], name: str = "") -> Curve:
+    value = np.array(values)
+    return Curve(100 * np.arange(1, len(values) + 1), value, value - 0.02, np.minimum(value + 0.02, 1), name)
+
+
+def test_learning_curve_names_newest_estimate_and_both_arms():
+    figure = learning_curve(curve([0.9, 0.95], "margin"), baseline=curve([0.85, 0.9], "random"), budget=1000)
+    text = words(figure)
+    assert "0.950 [0.930, 0.970] at 200 labels" in text
+    assert "margin" in text
+    assert "random" in text
+    assert "budget 1,000" in text
+    assert figure.axes[0].get_xlim()[1] > 1000
+    assert rendered(figure) == (900, 600)
+
+
+def test_learning_curve_sorts_its_points():
+    shuffled = Curve(*(np.array(column) for column in ([300, 100], [0.9, 0.8], [0.8, 0.7], [1.0, 0.9])))
+    assert "0.900 [0.800, 1.000] at 300 labels" in words(learning_curve(shuffled))
+
+
+def test_learning_curve_of_one_round_shows_its_interval():
+    figure = learning_curve(curve([0.9]))
+    low, high = figure.axes[0].get_ylim()
+    assert low <= 0.88
+    assert high >= 0.92
+
+
+def test_learning_curve_without_rounds_says_so():
+    assert "no round has been measured yet" in words(learning_curve(curve([]), budget=500))
+
+
+def test_confusion_matrix_counts_and_shares():
+    text = words(confusion_matrix(np.array([[90, 10], [0, 50]]), ["ham", "spam"]))
+    assert "140 of 150 right (93.3%)" in text
+    assert "10\n10.0%" in text
+
+
+def test_confusion_matrix_draws_rows_as_truth():
+    figure = confusion_matrix(np.array([[0, 4], [0, 0]]), ["ham", "spam"])
+    [cell] = figure.axes[0].texts
+    assert cell.get_position() == (1, 0)  # x: predicted spam; y: truly ham
+    assert figure.axes[0].get_ylabel() == "true class"
+
+
+@pytest.mark.parametrize("n", [1, 8, 9, 25, 26, 120])
+def test_confusion_matrix_keeps_every_item_and_stays_readable(n):
+    counts = np.random.default_rng(n).poisson(0.3, (n, n))
+    figure = confusion_matrix(counts, [f"a rather long class name {i}" for i in range(n)])
+    drawn = sum(int(cell.get_text().split("\n")[0].replace(",", "")) for cell in figure.axes[0].texts)
+    assert drawn == counts.sum()
+    assert len(figure.axes[0].get_xticks()) <= 25
+    assert tuple(figure.get_size_inches() * figure.dpi) == ((900, 600) if n <= 8 else (1100, 900))
+
+
+def test_confusion_matrix_joins_the_classes_with_fewest_errors():
+    counts = np.diag(np.full(40, 9))
+    counts[3, 38] = 5
+    figure = confusion_matrix(counts, [f"c{i}" for i in range(40)])
+    names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert {"c3", "c38", "(others)"} <= set(names)
+
+
+def test_reliability_diagram_shows_filled_bins_with_intervals():
+    confidence = np.array([np.nan, 0.7, 0.95])
+    accuracy = np.array([np.nan, 0.5, 0.99])
+    figure = reliability_diagram(confidence, accuracy, np.array([0, 10, 200]), ece=0.05)
+    assert "calibration error 0.050" in words(figure)
+    assert len(figure.axes[1].patches) == 2
+    assert figure.axes[0].get_ylim()[0] < 0.25  # Wilson's lower end of 5 of 10 is 0.237
+    assert rendered(figure) == (900, 600)
+
+
+def test_reliability_diagram_without_items_says_so():
+    empty = np.full(5, np.nan)
+    assert "no labelled item" in words(reliability_diagram(empty, empty, np.zeros(5, int)))
+
+
+def test_score_histogram_marks_the_cut():
+    figure = score_histogram(np.linspace(0, 1, 1001), 0.9, measure="margin", batch=100)
+    assert "batch of 100: score from 0.9 on, top 10.09%" in words(figure)
+    assert any(np.allclose(line.get_xdata(), 0.9) for line in figure.axes[0].lines)
+
+
+def test_score_histogram_shows_a_cut_beyond_the_sample():
+    axes = score_histogram(np.linspace(0, 0.5, 50), 0.8).axes[0]
+    assert axes.get_xlim()[1] > 0.8
+
+
+@pytest.mark.parametrize("scores", [np.array([]), np.array([np.nan, np.inf])])
+def test_score_histogram_without_scores_says_so(scores):
+    assert "chosen without a model" in words(score_histogram(scores, None))
+
+
+@given(value=st.floats(-1e6, 1e6), n=st.integers(1, 50))
+@settings(max_examples=15, deadline=None)
+def test_score_histogram_counts_all_items_even_of_one_score(value, n):
+    figure = score_histogram(np.full(n, value), value)
+    assert sum(bar.get_height() for bar in figure.axes[0].containers[0]) == n
+
+
+def test_class_balance_stacks_to_one_and_says_counts():
+    figure = class_balance(np.array([[60, 40], [5, 0], [0, 0]]), ["ham", "spam"])
+    tops = [bar.get_y() + bar.get_height() for bar in figure.axes[0].containers[1]]
+    assert tops == pytest.approx([1, 1, 0])
+    assert [text.get_text() for text in figure.axes[0].texts] == ["100", "5", "0"]
+
+
+def test_many_classes_are_joined_without_loss():
+    counts = np.random.default_rng(1).integers(1, 9, (4, 30))
+    figure = class_balance(counts, [f"c{i}" for i in range(30)])
+    assert len(figure.axes[0].containers) == 7
+    assert "(others)" in words(figure)
+    tops = [bar.get_y() + bar.get_height() for bar in figure.axes[0].containers[-1]]
+    assert tops == pytest.approx([1, 1, 1, 1])
+
+
+def test_spend_accumulates_and_shows_the_budget():
+    figure = spend(np.array([[1.0, 2.0], [3.0, 4.0]]), ["acme", "crowd"], budget=40, currency="USD")
+    last = figure.axes[0].containers[1][-1]
+    assert last.get_y() + last.get_height() == pytest.approx(10)
+    assert "Spend: 10.00 USD of 40.00" in words(figure)
+    assert figure.axes[0].get_ylim()[1] > 40
+
+
+def test_spend_before_the_first_round_renders():
+    assert rendered(spend(np.zeros((0, 1)), ["acme"], budget=10)) == (900, 600)
+
+
+def test_long_names_keep_both_ends():
+    text = words(spend(np.ones((1, 1)), ["labeling-department-of-berlin-2"]))
+    assert "labeling" in text
+    assert "berlin-2" in text
+
+
+def test_threads_draw_the_same_picture():
+    def draw(into: list[bytes]) -> None:
+        buffer = io.BytesIO()
+        FigureCanvasAgg(confusion_matrix(np.arange(9).reshape(3, 3), ["a", "b", "c"])).print_png(buffer)
+        into.append(buffer.getvalue())
+
+    pictures: list[bytes] = []
+    threads = [Thread(target=draw, args=(pictures,)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(pictures) == 4
+    assert len(set(pictures)) == 1
