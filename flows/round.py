@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import cast
 
 from prefect import flow, runtime
 from prefect.client.orchestration import get_client
@@ -41,7 +41,7 @@ USED_UP = (PoolExhausted, BudgetExceeded)
 
 
 @flow(name="label-round", flow_run_name=run_name("round"), persist_result=False)
-def label_round(campaign: str) -> Any:
+def label_round(campaign: str) -> Outcome:
     """Train on the labels so far, choose what is most worth labeling next, and hand it to the vendors.
 
     A round that was interrupted goes on from its last committed step. While the last batch waits for labels,
@@ -128,9 +128,11 @@ def describe(place: Workplace, round_: Round) -> Outcome:
     return outcome_of(round_, message, where, items=counts["items"], complete=counts["complete"])
 
 
-def skipped(spec: Campaign, result: str, why: Exception) -> Any:
+def skipped(spec: Campaign, result: str, why: Exception) -> Outcome:
     """End the flow run as `Skipped`: nothing is wrong, and nothing was done."""
-    return Completed(name="Skipped", message=str(why), data=Outcome(spec.name, result, str(why)))
+    state = Completed(name="Skipped", message=str(why), data=Outcome(spec.name, result, str(why)))
+    # A flow may return a state: Prefect records it and hands its data to the caller.
+    return cast(Outcome, state)
 
 
 def name_flow_run(round_: Round) -> None:

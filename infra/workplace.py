@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,12 +33,16 @@ class Workplace:
     """
 
     def __init__(self, settings: Settings) -> None:
-        from infra.tracking import Tracker
-
         self.settings = settings
         self.engine = connect(settings.database_url)
         self.storage = Storage.from_settings(settings)
-        self.tracker: Tracker = Tracker(settings.mlflow_tracking_uri)
+
+    @cached_property
+    def tracker(self) -> Tracker:
+        """MLflow; imported when it is first needed, since that takes seconds."""
+        from infra.tracking import Tracker
+
+        return Tracker(self.settings.mlflow_tracking_uri)
 
     def prepare(self) -> None:
         """Bring the database's schema to the newest version and make sure of the artifact bucket."""

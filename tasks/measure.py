@@ -183,8 +183,11 @@ def estimates_of(stored: dict[str, Any]) -> dict[str, Estimate]:
     """Read stored estimates; what is not known is stored as null."""
     from tasks.evaluation import Estimate
 
+    def known(value: float | None) -> float:
+        return math.nan if value is None else value
+
     return {
-        name: Estimate(*(math.nan if one[end] is None else one[end] for end in ("value", "low", "high")), n=one["n"])
+        name: Estimate(known(one["value"]), known(one["low"]), known(one["high"]), one["n"])
         for name, one in stored.items()
     }
 

@@ -59,7 +59,8 @@ def open_round(workplace: Workplace, campaign: Campaign, flow_run_id: str | None
     round_ = rounds.unfinished(workplace.engine, row.campaign_id)
     if round_ is None and row.stop_reason is not None:
         raise CampaignStopped(
-            f"campaign {campaign.name} is stopped: {row.stop_reason}; it goes on when budget or stop rules change"
+            f"campaign {campaign.name} is stopped: {row.stop_reason.rstrip('.;')}. "
+            "It goes on when budget or stop rules change"
         )
     if round_ is None:
         round_ = rounds.open_round(workplace.engine, row.campaign_id, row.spec, campaign.digest, flow_run_id)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
-from prefect.client.schemas.objects import TaskRun
-from prefect.states import State
+from prefect.client.schemas.objects import State, TaskRun
 from prefect.tasks import Task, exponential_backoff
 
 from tasks.errors import ServiceUnavailable
@@ -19,12 +19,17 @@ async def is_transient(_: Task[Any, Any], __: TaskRun, state: State[Any]) -> boo
         await state.aresult()
     except ServiceUnavailable:
         return True
-    except BaseException:  # noqa: BLE001 - whatever else it was, trying again does not help
+    except Exception:
+        # Whatever else it was, trying again does not help.
         return False
     return False
 
 
-def step(name: str) -> Any:
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def step(name: str) -> Callable[[Callable[P, R]], Task[P, R]]:
     """Decorate a step: references in and out, no caching (the database knows what is done), transient retries.
 
     Parameters

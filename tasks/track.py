@@ -143,7 +143,8 @@ def learning_curve(workplace: Workplace, round_: Round, campaign: Campaign) -> F
         if one.measures
     ]
     shown = [(n, one.value, one.low, one.high) for n, one in points if one is not None]
-    curve = plots.Curve(*(np.array(column, dtype=float) for column in zip(*shown, strict=True)), name=campaign.strategy.name)
+    labels, value, low, high = (np.array(column, dtype=float) for column in zip(*shown, strict=True))
+    curve = plots.Curve(labels, value, low, high, name=campaign.strategy.name)
     return plots.learning_curve(curve, measure="accuracy", title=f"{campaign.name}: accuracy by labels")
 
 

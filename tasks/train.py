@@ -162,8 +162,9 @@ def _import_seed(workplace: Workplace, round_: Round, campaign: Campaign) -> Non
     from tasks.pool.read import read_labels
 
     file = campaign.seed_labels
-    given = {"id": file.id, "label": file.label, "classes": campaign.classes}
-    seed = read_labels(workplace.storage, file.uri, **given)
+    seed = read_labels(
+        workplace.storage, file.uri, id=file.id, label=file.label, classes=campaign.classes
+    )
     ids = seed.column(file.id).to_pylist()
     new = label_store.import_seed(workplace.engine, round_.campaign_id, ids, seed.column(file.label).to_pylist())
     if new:

@@ -107,7 +107,7 @@ def finish(place: Place) -> None:
 
 def connect(sqlalchemy_url: str) -> Any:
     """Open a psycopg2 connection by an address in SQLAlchemy's form."""
-    import psycopg2  # type: ignore[import-untyped]
+    import psycopg2
 
     return psycopg2.connect(sqlalchemy_url.replace("+psycopg2", "", 1), connect_timeout=5)
 

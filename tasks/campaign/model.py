@@ -38,7 +38,14 @@ _OWN_PARAMS = {
 }
 
 
-def _check_name(name: str) -> str:
+def check_name(name: str) -> str:
+    """Return the name of a campaign or vendor, when it is one.
+
+    Raises
+    ------
+    ValueError
+        It has other characters or another length.
+    """
     if not _NAME.fullmatch(name):
         raise ValueError("must be 1 to 63 lowercase letters, digits and dashes, and not begin with a dash")
     return name
@@ -62,7 +69,7 @@ def _refuse_bool(value: Any) -> Any:
     return value
 
 
-Name = Annotated[str, AfterValidator(_check_name)]
+Name = Annotated[str, AfterValidator(check_name)]
 Text = Annotated[str, Field(min_length=1)]
 S3Uri = Annotated[str, AfterValidator(_check_uri)]
 Whole = Annotated[int, Strict()]

@@ -234,7 +234,7 @@ def _tfidf(counts: Any, idf: Floats) -> Any:
 def _singular_vectors(matrix: Any, dimensions: int, seed: int) -> Floats:
     """Find right singular vectors, float32 (terms, <= dimensions), along which the rows differ."""
     from sklearn.utils.extmath import randomized_svd
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    from threadpoolctl import threadpool_limits
 
     if matrix.shape[1] <= dimensions:
         components = np.eye(matrix.shape[1], dtype=np.float32)

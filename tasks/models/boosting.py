@@ -28,6 +28,8 @@ _DEFAULTS: dict[str, Any] = {
 # One name for one thing: XGBoost takes the last of two aliases, silently.
 _ALIASES = {"eta": "learning_rate", "lambda": "reg_lambda", "alpha": "reg_alpha", "gamma": "min_split_loss"}
 _OURS = ("objective", "num_class", "device", "seed", "random_state")
+# What XGBoost takes and does not show in a booster's configuration.
+_NOT_SHOWN = ("eval_metric", "verbosity", "num_boost_round")
 
 
 @dataclass(frozen=True)
@@ -184,7 +186,9 @@ def train(
     except (xgb.core.XGBoostError, ValueError, TypeError) as error:
         reason = str(error).splitlines()[0]
         raise UsageError(f"XGBoost refuses to train: {reason}. Look at the model's parameters.") from error
-    if device == "cuda" and effective_device(booster.save_config()) != "cuda":
+    config = booster.save_config()
+    _refuse_unknown(params or {}, config)
+    if device == "cuda" and effective_device(config) != "cuda":
         raise DeviceUnavailable("XGBoost trained on the CPU although cuda was asked for. Set device: auto.")
     return Model(booster, n_classes, device)
 
@@ -207,6 +211,13 @@ def _settings(
     else:
         settings |= {"objective": "multi:softprob", "num_class": n_classes, "base_score": 0.5}
     return {**settings, **own}, rounds
+
+
+def _refuse_unknown(params: Mapping[str, Any], config: str) -> None:
+    """Refuse what XGBoost ignored: it only warns of a misspelt parameter."""
+    for name in params:
+        if name not in _NOT_SHOWN and f'"{_ALIASES.get(name, name)}"' not in config:
+            raise UsageError(f"XGBoost does not use the parameter {name!r}. Look at the model's parameters.")
 
 
 def _check(

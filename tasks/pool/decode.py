@@ -111,6 +111,8 @@ def _decode(raw: RawRows, columns: Columns, names: Sequence[str]) -> DecodedRows
         values = raw.columns[name]
         cast = cast_values if isinstance(values, list) else cast_array
         arrays[name], mask = cast(values, columns.kind(name), columns.dimension(name))
+        if name == columns.id:
+            mask = _either(mask, _holds_nul(arrays[name]))
         if mask is not None:
             wrong[name] = mask
             codes[mask] = WRONG_TYPE
@@ -121,6 +123,17 @@ def _decode(raw: RawRows, columns: Columns, names: Sequence[str]) -> DecodedRows
     schema = columns.schema(names)
     table = pa.table(arrays, schema=schema) if arrays else schema.empty_table()
     return DecodedRows(table, codes, wrong, raw)
+
+
+def _holds_nul(ids: Any) -> Mask:
+    """Mark ids that no database keeps as text."""
+    found = pc.match_substring(ids, "\x00")
+    return np.asarray(pc.fill_null(found, False).to_numpy(zero_copy_only=False), dtype=np.bool_)
+
+
+def _either(first: Mask | None, second: Mask) -> Mask | None:
+    mask = second if first is None else first | second
+    return mask if mask.any() else None
 
 
 def _blank(ids: Any) -> Mask:

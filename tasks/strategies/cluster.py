@@ -82,7 +82,7 @@ def _partition(rows: Floats, k: int, seed: int) -> tuple[Ints, Floats]:
     if len(distinct) <= k:
         return inverse.reshape(-1).astype(np.int64), np.zeros(len(rows), np.float32)
     from sklearn.cluster import KMeans, MiniBatchKMeans
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    from threadpoolctl import threadpool_limits
 
     # Threads add up in the order in which they end, which would make the last bits a matter of luck.
     with threadpool_limits(limits=1):

@@ -1,0 +1,1 @@
+"""Who labels: vendors as labelrounds meets them."""
