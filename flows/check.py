@@ -74,9 +74,12 @@ def forecast(settings: Settings, campaign: Campaign) -> Forecast:
         items=manifest.rows,
         objects=len(manifest.objects),
         set_aside=[
-            {"reason": one.reason, "count": one.count, "examples": list(one.examples)} for one in manifest.set_aside
+            {"reason": one.reason, "count": one.count, "examples": list(one.examples)}
+            for one in manifest.set_aside
         ],
-        columns={kind: list(getattr(columns, kind)) for kind in ("text", "numeric", "categorical", "embedding")},
+        columns={
+            kind: list(getattr(columns, kind)) for kind in ("text", "numeric", "categorical", "embedding")
+        },
         seed_labels={name: seed.count(name) for name in campaign.classes},
         holdout=len(holdout),
         bought=bought,
@@ -124,7 +127,10 @@ def lines(campaign: Campaign, found: Forecast) -> list[str]:
         f"campaign {campaign.name} is valid: {len(campaign.classes)} classes, strategy {campaign.strategy.name}",
         f"pool: {found.items:,} items in {found.objects:,} objects under {campaign.pool.uri}",
     ]
-    said += [f"set aside: {one['count']} x {one['reason']}, such as {', '.join(one['examples'])}" for one in found.set_aside]
+    said += [
+        f"set aside: {one['count']} x {one['reason']}, such as {', '.join(one['examples'])}"
+        for one in found.set_aside
+    ]
     said += [f"{kind}: {', '.join(names)}" for kind, names in found.columns.items() if names]
     if campaign.seed_labels is not None:
         counts = ", ".join(f"{name} {n:,}" for name, n in found.seed_labels.items())
@@ -137,7 +143,7 @@ def lines(campaign: Campaign, found: Forecast) -> list[str]:
         f"{(found.spent_micro + found.held_micro) / 1e6:.2f} {currency} spent or reserved"
     )
     if found.stop_reason:
-        said.append(f"stopped: {found.stop_reason} It goes on when budget or stop rules change; then")
+        said.append(f"stopped: {found.stop_reason} Once it goes on:")
     said.append(
         f"a round would publish {found.batch:,} items ({found.audit:,} of them drawn to measure), "
         f"{campaign.overlap} answer(s) each, for at most {found.cost_micro / 1e6:.2f} {currency}"

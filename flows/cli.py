@@ -15,13 +15,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flows import console
+from flows.names import is_file_name
 from infra.settings import QUIET, load_settings, read_given
 from tasks.errors import LabelRoundsError, ServiceUnavailable
 
 if TYPE_CHECKING:
     from infra.settings import Settings
+    from tasks.campaign import Campaign
 
-JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout; logs go to stderr.")
+JSON = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON document on stdout; logs go to stderr."
+)
 CAMPAIGN = click.argument("campaign")
 
 
@@ -69,7 +73,9 @@ def prefect_ready() -> Iterator[Settings]:
 
 
 @cli.command()
-@click.option("--rounds", default=9, show_default=True, type=click.IntRange(1), help="Batches of 100 labels to buy.")
+@click.option(
+    "--rounds", default=9, show_default=True, type=click.IntRange(1), help="Batches of 100 labels to buy."
+)
 @JSON
 def demo(rounds: int, as_json: bool) -> None:
     """Run the whole loop on real e-mails, next to random choice.
@@ -132,10 +138,8 @@ def check(campaign: str, as_json: bool) -> None:
     from dataclasses import asdict
 
     from flows.check import forecast, lines
-    from tasks.campaign import load_campaign
-    from tasks.strategies import names
 
-    spec = load_campaign(campaign, known_strategies=names())
+    spec = _load(campaign)
     found = forecast(load_settings(), spec)
     if as_json:
         console.document({"campaign": spec.name, **asdict(found)})
@@ -146,7 +150,9 @@ def check(campaign: str, as_json: bool) -> None:
 
 @cli.command("round")
 @CAMPAIGN
-@click.option("--verify", type=click.IntRange(1), metavar="N", help="Choose round N's batch anew and compare.")
+@click.option(
+    "--verify", type=click.IntRange(1), metavar="N", help="Choose round N's batch anew and compare."
+)
 @JSON
 def round_(campaign: str, verify: int | None, as_json: bool) -> None:
     """Run one labeling round, or go on with the interrupted one.
@@ -195,24 +201,26 @@ def sweep(campaign: str | None, as_json: bool) -> None:
 
 @cli.command()
 @CAMPAIGN
+@click.option("--remove", is_flag=True, help="Take the deployments back; the campaign and its labels stay.")
 @JSON
-def deploy(campaign: str, as_json: bool) -> None:
+def deploy(campaign: str, remove: bool, as_json: bool) -> None:
     """Register the campaign's Prefect deployments: schedule, collection, sweep, and the next round when all
     labels are in. Starts a worker in the embedded stack. Example: labelrounds deploy spam.yaml
     """
     from dataclasses import asdict
 
-    from tasks.campaign import load_campaign
-    from tasks.strategies import names
-
-    spec = load_campaign(campaign, known_strategies=names())
+    spec = None if remove and not is_file_name(campaign) else _load(campaign)
+    name = campaign if spec is None else spec.name
     with prefect_ready():
-        from flows.deploy import deploy as register
+        from flows import deploy as deployments
 
-        rows = [asdict(one) for one in register(spec)]
-        if read_given().prefect_api_url is None:
-            _up(only={"worker"})
-    console.document(rows) if as_json else console.show_rows(f"deployments of {spec.name}", rows)
+        if remove or spec is None:
+            rows = [asdict(one) for one in deployments.remove(name)]
+        else:
+            rows = [asdict(one) for one in deployments.deploy(spec)]
+            if read_given().prefect_api_url is None:
+                _up(only={"worker"})
+    console.document(rows) if as_json else console.show_rows(f"deployments of {name}", rows)
 
 
 @cli.group()
@@ -263,15 +271,17 @@ def labels_export(campaign: str, as_json: bool) -> None:
     export_labels(load_settings(), campaign, as_json)
 
 
+def _load(campaign: str) -> Campaign:
+    from tasks.campaign import load_campaign
+    from tasks.strategies import names
+
+    return load_campaign(campaign, known_strategies=names())
+
+
 def _validate(campaign: str) -> None:
     """Find mistakes in a campaign file before anything else is started."""
-    from flows.names import is_file_name
-
     if is_file_name(campaign):
-        from tasks.campaign import load_campaign
-        from tasks.strategies import names
-
-        load_campaign(campaign, known_strategies=names())
+        _load(campaign)
 
 
 def _verify(campaign: str, number: int, as_json: bool) -> None:

@@ -38,15 +38,21 @@ def collect_labels(campaign: str) -> Outcome:
         return take_in(place, find_campaign(place, campaign).name)
 
 
-def take_in(place: Workplace, name: str) -> Outcome:
-    """Collect for the campaign's open round, if it has one."""
+def take_in(place: Workplace, name: str, *, tell: bool = True) -> Outcome:
+    """Collect for the campaign's open round, if it has one.
+
+    Parameters
+    ----------
+    tell
+        Announce a round that this closes; a round that goes on itself need not be told.
+    """
     free_lapsed(place)
     round_ = rounds.unfinished(place.engine, campaigns.find(place.engine, name).campaign_id)
     if round_ is None or round_.state != "published":
         return Outcome(name, "idle", f"campaign {name} has no batch at vendors")
     round_ = collect(place, round_)
     counts = batches.progress(place.engine, round_)
-    if round_.state == "closed":
+    if round_.state == "closed" and tell:
         announce(round_)
     said = f"campaign {name}, round {round_.number}: {counts['complete']} of {counts['items']} items labelled"
     message = f"{said}; the round is closed" if round_.state == "closed" else said

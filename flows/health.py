@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import urllib.error
 import urllib.request
 
 from tasks.errors import ServiceUnavailable
 
 PATIENCE_SECONDS = 10.0
+EVENT_ATTEMPTS = 3
 
 
 def check_prefect(api_url: str) -> None:
-    """Ask the server's health once.
+    """Ask the server's health once, and have this process notice quickly should it go away later.
 
     Raises
     ------
@@ -20,11 +22,27 @@ def check_prefect(api_url: str) -> None:
     """
     try:
         with urllib.request.urlopen(f"{api_url}/health", timeout=PATIENCE_SECONDS):
-            return
+            pass
     except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
         raise ServiceUnavailable(
             f"Prefect at {api_url} does not answer ({error}); nothing was done. Is it up? (`labelrounds status`)"
         ) from error
+    hurry_events()
+
+
+def hurry_events() -> None:
+    """Keep events for a server that went away from holding up the end of the process.
+
+    Prefect tries each queued event eleven times, for seven seconds, and a command ends only after its last event.
+    Up to three attempts follow each other without a pause. It also logs every lost event, which says no more than
+    the error that the command ends with.
+    """
+    from prefect.events.clients import PrefectEventsClient
+    from prefect.events.worker import EventsWorker
+
+    EventsWorker.set_client_override(PrefectEventsClient, reconnection_attempts=EVENT_ATTEMPTS)
+    for name in ("prefect.events.clients", "prefect._internal.concurrency"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def is_prefect_outage(error: BaseException | None) -> bool:

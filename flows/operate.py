@@ -71,7 +71,9 @@ def upload(settings: Settings, path: Path, uri: str) -> list[dict[str, Any]]:
         names = {one: f"{uri.rstrip('/')}/{one.relative_to(path).as_posix()}" for one in files}
     for file, target in names.items():
         storage.upload_file(target, file)
-    return [{"file": str(file), "uri": target, "bytes": file.stat().st_size} for file, target in names.items()]
+    return [
+        {"file": str(file), "uri": target, "bytes": file.stat().st_size} for file, target in names.items()
+    ]
 
 
 def add_vendor(settings: Settings, name: str) -> str:
@@ -93,7 +95,10 @@ def list_vendors(settings: Settings) -> list[dict[str, Any]]:
 
     with _database(settings) as engine:
         rows = queue.list_vendors(engine)
-    return [{**{k: v for k, v in row.items() if k != "earned_micro"}, "earned": float(row["earned_micro"]) / 1e6} for row in rows]
+    return [
+        {**{k: v for k, v in row.items() if k != "earned_micro"}, "earned": float(row["earned_micro"]) / 1e6}
+        for row in rows
+    ]
 
 
 def export_labels(settings: Settings, campaign: str, as_json: bool) -> None:
@@ -110,7 +115,18 @@ def export_labels(settings: Settings, campaign: str, as_json: bool) -> None:
     if as_json:
         console.document(rows)
         return
-    columns = ("item_id", "label", "confidence", "kind", "method", "n_answers", "version", "round", "vendors", "at")
+    columns = (
+        "item_id",
+        "label",
+        "confidence",
+        "kind",
+        "method",
+        "n_answers",
+        "version",
+        "round",
+        "vendors",
+        "at",
+    )
     writer = csv.DictWriter(sys.stdout, columns)
     writer.writeheader()
     writer.writerows(rows)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import cast
 
 from prefect import flow, runtime
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
 from flows.collect import take_in
@@ -25,10 +27,11 @@ from tasks.errors import (
     PoolRejected,
     RoundBusy,
     RoundWaiting,
+    StackError,
     UsageError,
 )
 from tasks.measure import measure, stop_reason
-from tasks.open import open_round
+from tasks.open import may_open, open_round
 from tasks.publish import publish
 from tasks.pull import pull
 from tasks.score import score
@@ -72,8 +75,11 @@ def label_round(campaign: str) -> Outcome:
 
 
 def run_round(place: Workplace, spec: Campaign) -> Outcome:
-    """The story of a round."""
-    finish_earlier(place, spec)
+    """Take the steps of a round, in their order."""
+    published = finish_earlier(place, spec)
+    if published is not None:
+        return describe(place, published)
+    may_open(place, spec)
     round_ = open_round(place, spec, runtime.flow_run.id)
     name_flow_run(round_)
     try:
@@ -96,23 +102,30 @@ def run_round(place: Workplace, spec: Campaign) -> Outcome:
     return describe(place, round_)
 
 
-def finish_earlier(place: Workplace, spec: Campaign) -> None:
-    """Take in what vendors answered since, and track rounds that MLflow missed."""
+def finish_earlier(place: Workplace, spec: Campaign) -> Round | None:
+    """Take in what vendors answered since, and track rounds that MLflow missed.
+
+    Returns
+    -------
+    Round or None
+        The published round of which only the tracking was left: with it this start has done its work.
+    """
     known = rounds.rounds_of(place.engine, spec.name)
     if not known:
-        return
-    take_in(place, spec.name)
-    for round_ in rounds.untracked(place.engine, known[0].campaign_id):
-        track(place, round_)
+        return None
+    take_in(place, spec.name, tell=False)
+    finished = [track(place, round_) for round_ in rounds.untracked(place.engine, known[0].campaign_id)]
+    return next((round_ for round_ in finished if round_.state == "published"), None)
 
 
 def give_up(place: Workplace, round_: Round, error: Exception) -> None:
     """End a round that trying again would not cure; nothing was spent."""
     now = rounds.find(place.engine, round_.round_id)
     if not now.ended:
-        rounds.end(place.engine, now, "failed", str(error))
-    if now.mlflow_run_id is not None:
-        place.tracker.finish(now.mlflow_run_id, "FAILED")
+        now = rounds.end(place.engine, now, "failed", str(error))
+    # Why the round failed is what people need to read, not that MLflow is away too: the next start tells MLflow.
+    with suppress(StackError):
+        track(place, now)
 
 
 def describe(place: Workplace, round_: Round) -> Outcome:
@@ -122,15 +135,15 @@ def describe(place: Workplace, round_: Round) -> Outcome:
         return outcome_of(round_, f"campaign {round_.campaign} stops: {round_.reason}", where)
     counts = batches.progress(place.engine, round_)
     held = campaigns.find(place.engine, round_.campaign).held_micro / 1e6
-    message = (
-        f"campaign {round_.campaign}, round {round_.number}: {counts['items']} items published, {held:.2f} reserved"
-    )
-    return outcome_of(round_, message, where, items=counts["items"], complete=counts["complete"])
+    said = f"campaign {round_.campaign}, round {round_.number}: {counts['items']} items published, {held:.2f} reserved"
+    return outcome_of(round_, said, where, items=counts["items"], complete=counts["complete"])
 
 
 def skipped(spec: Campaign, result: str, why: Exception) -> Outcome:
     """End the flow run as `Skipped`: nothing is wrong, and nothing was done."""
-    state = Completed(name="Skipped", message=str(why), data=Outcome(spec.name, result, str(why)))
+    state: State[Outcome] = Completed(
+        name="Skipped", message=str(why), data=Outcome(spec.name, result, str(why))
+    )
     # A flow may return a state: Prefect records it and hands its data to the caller.
     return cast(Outcome, state)
 

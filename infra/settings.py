@@ -120,11 +120,12 @@ QUIET: dict[str, str] = {
     "GIT_PYTHON_REFRESH": "quiet",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "PREFECT_CLIENT_MAX_RETRIES": "1",
     "PREFECT_LOGGING_EXTRA_LOGGERS": "flows,tasks,infra",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
 }
-"""No telemetry, no notices, and time enough for a slow machine."""
+"""No telemetry, no notices, time enough for a slow machine's start, and seconds, not minutes, for a dead server."""
 
 
 def without_proxy() -> dict[str, str]:

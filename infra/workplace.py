@@ -92,7 +92,9 @@ class Workplace:
         """
         data = self.storage.get(reference.uri)
         if hashlib.sha256(data).hexdigest() != reference.sha256:
-            raise PoolChanged(f"{reference.uri}: the object is not what the round stored; restore it or open a new round")
+            raise PoolChanged(
+                f"{reference.uri}: the object is not what the round stored; restore it or open a new round"
+            )
         return data
 
     def keep_array(self, folder: str, name: str, array: NDArray[Any]) -> Reference:

@@ -28,8 +28,8 @@ def free_lapsed(workplace: Workplace) -> dict[str, int]:
 def collect(workplace: Workplace, round_: Round) -> Round:
     """Turn the answers of complete items into labels, and close the round when its labels are in.
 
-    A round whose due time has passed, or of which the campaign's share is labelled, is closed with what it has:
-    open tasks are cancelled and their reservations released.
+    A round whose due time has passed, or of which the campaign's share is labelled, is closed with what it
+    has: open tasks are cancelled and their reservations released.
     """
     if round_.state != "published":
         return round_

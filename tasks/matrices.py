@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from tasks.features import FeatureSpace
     from tasks.pool.manifest import Manifest
+    from tasks.pool.schema import Columns
 
 log = logging.getLogger(__name__)
 
@@ -55,8 +56,20 @@ def sample_pool(workplace: Workplace, campaign: Campaign, manifest: Manifest) ->
 
     sample = BottomK(SAMPLE_ROWS, purpose_key(campaign.seed, "features"))
     for chunk in read_pool(workplace.storage, manifest, names=manifest.columns.features):
-        sample.update(chunk.table.column(manifest.columns.id), chunk.table)
+        sample.update(chunk.table.column(manifest.columns.id), cut_texts(chunk.table, manifest.columns))
     return sample.result().select(manifest.columns.features)
+
+
+def cut_texts(table: pa.Table, columns: Columns) -> pa.Table:
+    """Cut texts where features stop reading, so that many rows of long texts fit into memory."""
+    import pyarrow.compute as pc
+
+    from tasks.features.text import LONGEST_TEXT
+
+    for name in columns.text:
+        place = table.column_names.index(name)
+        table = table.set_column(place, name, pc.utf8_slice_codeunits(table.column(name), 0, LONGEST_TEXT))
+    return table
 
 
 def matrices(

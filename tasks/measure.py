@@ -125,7 +125,9 @@ def promotes(workplace: Workplace, round_: Round, campaign: Campaign, sticks: li
 
 def champion_of(workplace: Workplace, round_: Round) -> Round | None:
     """Give the newest earlier round whose model became champion."""
-    earlier = [one for one in rounds.rounds_of(workplace.engine, round_.campaign) if one.number < round_.number]
+    earlier = [
+        one for one in rounds.rounds_of(workplace.engine, round_.campaign) if one.number < round_.number
+    ]
     winners = [one for one in earlier if one.model is not None and (one.measures or {}).get("promote")]
     return winners[-1] if winners else None
 

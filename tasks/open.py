@@ -10,7 +10,7 @@ from infra.database.rounds import Round
 from infra.workplace import Workplace
 from tasks.campaign import Campaign
 from tasks.errors import CampaignStopped, RoundWaiting
-from tasks.outputs import campaign_of
+from tasks.outputs import campaign_of, manifest_of
 from tasks.step import step
 
 log = logging.getLogger(__name__)
@@ -19,9 +19,12 @@ log = logging.getLogger(__name__)
 def register(workplace: Workplace, campaign: Campaign) -> campaigns.CampaignRow:
     """Make the campaign known to the database, its vendors and its MLflow experiment with it."""
     offers = [
-        campaigns.Offer(vendor.name, vendor.price_micros, round(vendor.lease_minutes * 60)) for vendor in campaign.vendors
+        campaigns.Offer(vendor.name, vendor.price_micros, round(vendor.lease_minutes * 60))
+        for vendor in campaign.vendors
     ]
-    row = campaigns.register(workplace.engine, campaign.name, json.loads(campaign.to_json()), campaign.digest, offers)
+    row = campaigns.register(
+        workplace.engine, campaign.name, json.loads(campaign.to_json()), campaign.digest, offers
+    )
     if row.mlflow_run_id is None:
         experiment = workplace.tracker.ensure_experiment(campaign.name)
         run = workplace.tracker.ensure_campaign_run(campaign.name, experiment, params=parameters(campaign))
@@ -44,32 +47,55 @@ def parameters(campaign: Campaign) -> dict[str, object]:
     }
 
 
-@step("open the round")
-def open_round(workplace: Workplace, campaign: Campaign, flow_run_id: str | None = None) -> Round:
-    """Open the next round, or resume the unfinished one with the campaign file that it was opened with.
+def pool_grew(workplace: Workplace, campaign: Campaign) -> bool:
+    """Tell whether a campaign that stopped because its pool was used up finds other objects there now."""
+    from tasks.pool.listing import list_pool
+
+    last = rounds.rounds_of(workplace.engine, campaign.name)[-1]
+    if last.manifest is None or (last.measures or {}).get("pool", {}).get("free") != 0:
+        return False
+    listed, _ = list_pool(workplace.storage, campaign.pool.uri)
+    then = {(one.uri, one.etag) for one in manifest_of(workplace, last).objects}
+    return any((stored.uri, stored.etag) not in then for stored, _ in listed)
+
+
+def may_open(workplace: Workplace, campaign: Campaign) -> None:
+    """Register the campaign and make sure that there is a round to open or to go on with.
+
+    No Prefect task of its own: that there is nothing to do is no failure to show in red.
 
     Raises
     ------
     RoundWaiting
         When the unfinished round is published and its labels are not in.
     CampaignStopped
-        When a stop rule ended the campaign and neither budget nor stop rules were changed since.
+        When a stop rule ended the campaign and neither budget nor stop rules were changed since, or its pool
+        is used up and still what it was.
     """
     row = register(workplace, campaign)
     round_ = rounds.unfinished(workplace.engine, row.campaign_id)
     if round_ is None and row.stop_reason is not None:
-        raise CampaignStopped(
-            f"campaign {campaign.name} is stopped: {row.stop_reason.rstrip('.;')}. "
-            "It goes on when budget or stop rules change"
-        )
-    if round_ is None:
-        round_ = rounds.open_round(workplace.engine, row.campaign_id, row.spec, campaign.digest, flow_run_id)
-        log.info("round %d of %s opened", round_.number, campaign.name)
-    elif round_.state == "published":
+        if not pool_grew(workplace, campaign):
+            raise CampaignStopped(
+                f"campaign {campaign.name} is stopped: {row.stop_reason.rstrip('.')}. "
+                "It goes on when budget or stop rules change, or the pool if that was used up"
+            )
+        campaigns.lift_stop(workplace.engine, row.campaign_id)
+    if round_ is not None and round_.state == "published":
         raise RoundWaiting(
             f"campaign {campaign.name}: round {round_.number} is published and waits for labels until "
             f"{round_.due_at:%Y-%m-%d %H:%M} UTC; `labelrounds collect` takes in what vendors answered"
         )
+
+
+@step("open the round")
+def open_round(workplace: Workplace, campaign: Campaign, flow_run_id: str | None = None) -> Round:
+    """Open the next round, or resume the unfinished one with the campaign file that it was opened with."""
+    row = campaigns.find(workplace.engine, campaign.name)
+    round_ = rounds.unfinished(workplace.engine, row.campaign_id)
+    if round_ is None:
+        round_ = rounds.open_round(workplace.engine, row.campaign_id, row.spec, campaign.digest, flow_run_id)
+        log.info("round %d of %s opened", round_.number, campaign.name)
     else:
         log.info("round %d of %s goes on from the state %s", round_.number, campaign.name, round_.state)
     if flow_run_id is not None:

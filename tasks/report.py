@@ -102,10 +102,23 @@ def _facts(round_: Round, campaign: Campaign, picks: list[dict[str, Any]]) -> st
     price = max(vendor.price_micros for vendor in campaign.vendors) * campaign.overlap * len(picks) / 1e6
     rows = [
         ("labels in hand", f"{counts.get('labels', 0)}, of which {counts.get('audit', 0)} only measure"),
-        ("trained on", ", ".join(f"{name} {n}" for name, n in zip(campaign.classes, counts.get("per_class", []), strict=False))),
-        ("model", counts.get("cold_start") and f"none: {counts['cold_start']}" or f"XGBoost on {round_.device}"),
+        (
+            "trained on",
+            ", ".join(
+                f"{name} {n}" for name, n in zip(campaign.classes, counts.get("per_class", []), strict=False)
+            ),
+        ),
+        (
+            "model",
+            f"none: {counts['cold_start']}" if counts.get("cold_start") else f"XGBoost on {round_.device}",
+        ),
         ("pool", f"{pool.get('items', 0):,} items, {pool.get('free', 0):,} free" if pool else "not scored"),
-        ("batch", f"{len(picks)} items ({len(picks) - audit} chosen, {audit} drawn to measure)" if picks else "none"),
+        (
+            "batch",
+            f"{len(picks)} items ({len(picks) - audit} chosen, {audit} drawn to measure)"
+            if picks
+            else "none",
+        ),
         ("reserved", f"{price:.2f} {campaign.budget.currency} at most" if picks else "nothing"),
     ]
     return "| | |\n|---|---|\n" + "\n".join(f"| {name} | {value} |" for name, value in rows)
@@ -142,5 +155,6 @@ def _head(picks: list[dict[str, Any]]) -> str:
 def _set_aside(round_: Round) -> str:
     reasons = (round_.measures or {}).get("pool", {}).get("set_aside", [])
     return "\n".join(
-        f"- set aside: {one['count']} x {one['reason']}, such as {', '.join(one['examples'])}" for one in reasons
+        f"- set aside: {one['count']} x {one['reason']}, such as {', '.join(one['examples'])}"
+        for one in reasons
     )

@@ -39,7 +39,11 @@ def strategy_of(round_: Round, campaign: Campaign) -> Strategy:
     """Give the campaign's strategy, or the cover of a cold start."""
     from tasks.strategies import get
 
-    return get(campaign.strategy.name if round_.model is not None or campaign.strategy.name == "random" else COLD_START)
+    return get(
+        campaign.strategy.name
+        if round_.model is not None or campaign.strategy.name == "random"
+        else COLD_START
+    )
 
 
 def generator(campaign: Campaign, round_: Round) -> np.random.Generator:
@@ -79,7 +83,16 @@ def score(workplace: Workplace, round_: Round) -> Round:
         reference = workplace.keep_array(folder(round_), "known", known)
         measures["known"] = reference.to_json()
     log.info("%d of %d items are free; %d on the shortlist", scan.free, manifest.rows, shortlist.rows)
-    return rounds.store(workplace.engine, round_, "scored", shortlist=shortlist, audit=audit, measures=measures)
+    return rounds.store(
+        workplace.engine, round_, "scored", shortlist=shortlist, audit=audit, measures=measures
+    )
+
+
+def reserve_size(campaign: Campaign, items: int) -> int:
+    """Give how many items all audits of the campaign can need: budget or pool may be what ends first."""
+    total = min(campaign.budget.labels, items)
+    size = min(campaign.batch.size, total)
+    return math.ceil(total / size) * campaign.batch.audit_items(size)
 
 
 class Scan:
@@ -105,17 +118,23 @@ class Scan:
         self.model: Model | None = model_of(workplace, round_)
         self.taken = pa.array(taken, pa.string())
         self.seed_ids = pa.array(
-            [one.item_id for one in label_store.current_labels(workplace.engine, round_.campaign_id) if one.kind == "seed"],
+            [
+                one.item_id
+                for one in label_store.current_labels(workplace.engine, round_.campaign_id)
+                if one.kind == "seed"
+            ],
             pa.string(),
         )
-        self.free = 0
+        self.free = self.drawable = 0
         self.strategy_sees_features = "features" in self.strategy.needs
         self._known: list[NDArray[np.float32]] = []
         # The reserve is the same part of the pool in every round, and no model ever chooses from it: that is
         # what keeps the audit a uniform draw although the rest of the pool is picked over.
-        self.reserve_size = math.ceil(campaign.batch.audit_share * campaign.budget.labels)
+        self.reserve_size = reserve_size(campaign, manifest.rows)
         self._reserve: BottomK = BottomK(max(1, self.reserve_size), purpose_key(campaign.seed, "audit"))
-        self._shortlist = Shortlist(campaign.shortlist + self.reserve_size, tie_key(generator(campaign, round_)))
+        self._shortlist = Shortlist(
+            campaign.shortlist + self.reserve_size, tie_key(generator(campaign, round_))
+        )
         self._sample: BottomK = BottomK(HISTOGRAM_ROWS, purpose_key(campaign.seed, "histogram"))
 
     def run(self) -> Iterator[int]:
@@ -130,6 +149,7 @@ class Scan:
             if self.reserve_size:
                 drawable = pc.invert(pc.is_in(ids, self.seed_ids))
                 rows = table.select(shown).filter(drawable)
+                self.drawable += rows.num_rows
                 self._reserve.update(rows.column(id_column), rows)
             free = pc.invert(pc.is_in(ids, self.taken))
             mask = np.asarray(free)
@@ -184,7 +204,9 @@ class Scan:
         reserve = self._reserve.result()
         if not self.reserve_size or reserve is None:
             return pa.table({self.manifest.columns.id: pa.array([], pa.string())})
-        return reserve.append_column("__drawn", pc.is_in(reserve.column(self.manifest.columns.id), self.taken))
+        return reserve.append_column(
+            "__drawn", pc.is_in(reserve.column(self.manifest.columns.id), self.taken)
+        )
 
     def summary(self) -> dict[str, Any]:
         """Count the pool and keep a uniform sample of its scores and predicted classes."""
@@ -192,8 +214,11 @@ class Scan:
         return {
             "items": self.manifest.rows,
             "free": self.free,
+            "drawable": self.drawable,
             "scores": [] if sample is None else np.asarray(sample.column(SCORE)).round(5).tolist(),
-            "predicted": [] if sample is None or self.model is None else np.bincount(
+            "predicted": []
+            if sample is None or self.model is None
+            else np.bincount(
                 np.asarray(sample.column(PREDICTED)), minlength=len(self.campaign.classes)
             ).tolist(),
             "set_aside": [

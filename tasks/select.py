@@ -47,14 +47,16 @@ def select(workplace: Workplace, round_: Round) -> Round:
     shortlist = workplace.fetch_table(round_.shortlist)
     reserve = workplace.fetch_table(round_.audit)
     size = affordable(workplace, round_, campaign)
-    audit = draw_audit(reserve, columns.id, campaign.batch.audit_items(size), campaign, round_)
+    # Where nothing is left to choose from, what was reserved to measure fills the batch.
+    to_draw = max(campaign.batch.audit_items(size), size - shortlist.num_rows)
+    audit = draw_audit(reserve, columns.id, to_draw, campaign, round_)
     k = min(size - len(audit), shortlist.num_rows)
     known = (round_.measures or {}).get("known")
     cover = None if known is None else workplace.fetch_array(Reference.from_json(known))
     work = pick_work(shortlist, columns.id, k, campaign, round_, cover) if k else []
     picks = [*work, *audit]
     if not picks:
-        raise PoolExhausted(f"campaign {campaign.name}: no free item is left in {campaign.pool.uri}")
+        raise PoolExhausted(f"No free item is left in {campaign.pool.uri}; put more there to go on.")
     reference = workplace.keep_table(folder(round_), "batch", _table(picks))
     log.info("%d items chosen by %s, %d drawn to measure", len(work), strategy_of(round_, campaign).name, len(audit))
     return rounds.store(workplace.engine, round_, batch=reference)
@@ -77,12 +79,13 @@ def draw_audit(
     """Take the next `n` items of the audit's reserve, in the order of their hash."""
     if n <= 0 or reserve.num_rows == 0:
         return []
-    items = round_.measures["pool"]["items"] if round_.measures else reserve.num_rows
+    assert round_.measures is not None
+    drawable = round_.measures["pool"]["drawable"]
     open_rows = [row for row in range(reserve.num_rows) if not reserve.column("__drawn")[row].as_py()]
     picks = []
     for rank, row in enumerate(open_rows[:n], start=1):
-        # After this draw the row-th smallest hashes of the pool are audited.
-        probability = (row + 1) / items
+        # After this draw the row + 1 smallest hashes of all that may be drawn are audited.
+        probability = (row + 1) / drawable
         reason = {"audit": "drawn at random to measure", "draw": row + 1, "probability": probability}
         payload = {name: reserve.column(name)[row].as_py() for name in campaign.pool.payload}
         picks.append(_pick(reserve.column(id_column)[row].as_py(), "audit", rank, None, reason, probability, payload))

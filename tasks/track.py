@@ -5,8 +5,6 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from infra.database import batches, campaigns, rounds
 from infra.database.rounds import Round
 from infra.workplace import Workplace
@@ -14,12 +12,11 @@ from tasks.campaign import Campaign
 from tasks.measure import best_estimates, estimates_of
 from tasks.open import parameters
 from tasks.outputs import campaign_of, manifest_of, model_of, space_of
+from tasks.pictures import campaign_pictures, round_pictures
 from tasks.report import artifact_key, markdown
 from tasks.step import step
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from infra.tracking import DataSet, RoundModel, RoundRecord
     from tasks.pool.manifest import Manifest
 
@@ -30,24 +27,25 @@ REPORTED_ITEMS = 1_000
 
 @step("track in MLflow")
 def track(workplace: Workplace, round_: Round) -> Round:
-    """Write a published or stopped round to its MLflow run and the campaign's learning curve, once."""
+    """Write a round to its MLflow run and the campaign's learning curve, once; of a failed one only that it did."""
     if round_.tracked_at is not None or round_.mlflow_run_id is None:
         return round_
+    workplace.tracker.check()  # before the pictures are drawn for nothing
+    if round_.state == "failed":
+        return track_failure(workplace, round_, round_.mlflow_run_id)
     campaign = campaign_of(round_)
     row = campaigns.find(workplace.engine, campaign.name)
     assert row.mlflow_run_id is not None
     picks = batches.batch_of(workplace.engine, round_)
     report = markdown(round_, campaign, links(workplace, round_), picks)
     tracked = workplace.tracker.log_round(round_.mlflow_run_id, record(workplace, round_, campaign, picks, report))
-    best = best_estimates(round_.measures or {})
     labels = (round_.measures or {})["counts"]["labels"]
-    if best:
+    if best_estimates(round_.measures or {}):
         workplace.tracker.append_curve(row.mlflow_run_id, round_.number, labels, curve_point(round_))
-    figures = {"learning_curve": learning_curve(workplace, round_, campaign)} if best else {}
     workplace.tracker.describe(
         row.mlflow_run_id,
         markdown=report,
-        figures=figures,
+        figures=campaign_pictures(workplace, round_, campaign),
         tags={"state": round_.state, "stop_reason": round_.reason or "", "rounds": round_.number},
     )
     workplace.tracker.finish(round_.mlflow_run_id)
@@ -58,6 +56,14 @@ def track(workplace: Workplace, round_: Round) -> Round:
     return rounds.find(workplace.engine, round_.round_id)
 
 
+def track_failure(workplace: Workplace, round_: Round, run_id: str) -> Round:
+    """End the run of a failed round, with the reason."""
+    workplace.tracker.describe(run_id, markdown=round_.reason, tags={"reason": round_.reason})
+    workplace.tracker.finish(run_id, "FAILED")
+    rounds.mark_tracked(workplace.engine, round_, None)
+    return rounds.find(workplace.engine, round_.round_id)
+
+
 def record(
     workplace: Workplace, round_: Round, campaign: Campaign, picks: list[dict[str, Any]], report: str
 ) -> RoundRecord:
@@ -65,7 +71,6 @@ def record(
     from infra.tracking import RoundRecord
 
     measures = round_.measures or {}
-    best = best_estimates(measures)
     groups = measures.get("estimates", {})
     tags = {
         "device": round_.device,
@@ -86,7 +91,7 @@ def record(
         datasets=_datasets(workplace, round_, campaign),
         files={"manifest.json": manifest_json(manifest_of(workplace, round_))},
         tables={"batch": _batch_table(picks)} if picks else {},
-        figures=_figures(workplace, round_, campaign, picks) if best or picks else {},
+        figures=round_pictures(round_, campaign, picks),
         report=report,
         promote=bool(measures.get("promote")),
     )
@@ -127,25 +132,11 @@ def links(workplace: Workplace, round_: Round) -> dict[str, str]:
         found["MLflow run"] = (
             f"{settings.mlflow_tracking_uri}/#/experiments/{experiment}/runs/{round_.mlflow_run_id}"
         )
+    if experiment:
+        found["MLflow rounds"] = workplace.tracker.rounds_url(experiment)
     if round_.flow_run_id:
         found["Prefect run"] = f"{prefect_ui}/runs/flow-run/{round_.flow_run_id}"
     return found
-
-
-def learning_curve(workplace: Workplace, round_: Round, campaign: Campaign) -> Figure:
-    """Draw the campaign's learning curve up to this round."""
-    from tasks.evaluation import plots
-
-    earlier = [one for one in rounds.rounds_of(workplace.engine, campaign.name) if one.number <= round_.number]
-    points = [
-        (one.measures["counts"]["labels"], best_estimates(one.measures).get("accuracy"))
-        for one in earlier
-        if one.measures
-    ]
-    shown = [(n, one.value, one.low, one.high) for n, one in points if one is not None]
-    labels, value, low, high = (np.array(column, dtype=float) for column in zip(*shown, strict=True))
-    curve = plots.Curve(labels, value, low, high, name=campaign.strategy.name)
-    return plots.learning_curve(curve, measure="accuracy", title=f"{campaign.name}: accuracy by labels")
 
 
 def manifest_json(manifest: Manifest) -> bytes:
@@ -208,27 +199,3 @@ def _batch_table(picks: list[dict[str, Any]]) -> dict[str, list[object]]:
     table: dict[str, list[object]] = {name: [pick[name] for pick in picks[:REPORTED_ITEMS]] for name in names}
     table["reason"] = [json.dumps(pick["reason"], sort_keys=True) for pick in picks[:REPORTED_ITEMS]]
     return table
-
-
-def _figures(
-    workplace: Workplace, round_: Round, campaign: Campaign, picks: list[dict[str, Any]]
-) -> dict[str, Figure]:
-    from tasks.evaluation import plots
-
-    measures = round_.measures or {}
-    found: dict[str, Figure] = {}
-    if best_estimates(measures).get("accuracy") is not None:
-        found["learning_curve"] = learning_curve(workplace, round_, campaign)
-    for group, arrays in measures.get("pictures", {}).items():
-        found[f"confusion_{group}"] = plots.confusion_matrix(np.array(arrays["confusion"]), campaign.classes)
-        found[f"reliability_{group}"] = plots.reliability_diagram(
-            *(np.array(column, dtype=float) for column in arrays["reliability"])
-        )
-    scores = [pick["score"] for pick in picks if pick["score"] is not None]
-    pool = measures.get("pool")
-    if pool and pool["scores"] and scores:
-        found["scores"] = plots.score_histogram(
-            np.array(pool["scores"]), cut=None if round_.model is None else min(scores),
-            measure=campaign.strategy.name, batch=len(scores),
-        )  # fmt: skip
-    return found

@@ -13,7 +13,7 @@ from infra.database.rounds import Round
 from infra.workplace import Workplace
 from tasks.campaign import Campaign
 from tasks.errors import UsageError
-from tasks.matrices import feature_space
+from tasks.matrices import cut_texts, feature_space
 from tasks.outputs import campaign_of, folder, manifest_of
 from tasks.reference import Reference
 from tasks.step import step
@@ -59,7 +59,7 @@ def train(workplace: Workplace, round_: Round) -> Round:
         "audit": labelled.column(KIND).to_pylist().count("audit"),
         "cold_start": cold,
         "per_class": np.bincount(classes, minlength=len(campaign.classes)).tolist(),
-        "labels_outside_pool": labelled.num_rows - labelled.filter(usable(labelled, ("seed", "work", "audit"))).num_rows,
+        "labels_outside_pool": labelled.column("__found").to_pylist().count(False),
     }
     model_reference = None
     if cold is None:
@@ -134,11 +134,13 @@ def rows_of(workplace: Workplace, manifest: Manifest, ids: pa.Array) -> pa.Table
     from tasks.pool.read import read_pool
 
     id_column = manifest.columns.id
+    schema = manifest.columns.schema((id_column, *manifest.columns.features))
+    if not len(ids):
+        return schema.empty_table()
     chunks = [
-        _only(chunk.table, id_column, ids)
+        cut_texts(_only(chunk.table, id_column, ids), manifest.columns)
         for chunk in read_pool(workplace.storage, manifest, names=manifest.columns.features)
     ]
-    schema = manifest.columns.schema((id_column, *manifest.columns.features))
     return pa.concat_tables([schema.empty_table(), *chunks]).combine_chunks()
 
 

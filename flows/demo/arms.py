@@ -89,7 +89,9 @@ def wait_for_labels(place: Workplace, arm: Arm) -> None:
         time.sleep(WAIT_SECONDS)
         if answered(place, arm) and collect_labels(str(arm.file)).result == "closed":
             return
-    raise TimeoutError(f"the simulated vendor did not answer round of {arm.campaign} in {GIVE_UP_SECONDS:.0f} s")
+    raise TimeoutError(
+        f"the simulated vendor did not answer round of {arm.campaign} in {GIVE_UP_SECONDS:.0f} s"
+    )
 
 
 def answered(place: Workplace, arm: Arm) -> bool:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flows.demo.arms import Arm
 from infra.database import rounds
 from infra.workplace import Workplace
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
@@ -126,8 +129,26 @@ def curve(place: Workplace, arm: Arm) -> list[Point]:
         if estimate is not None:
             labels = measures["counts"]["seed"] + measures["balance"]["bought"]
             cost = measures["balance"]["spent_micro"] / 1e6
-            points.append(Point(one.number, labels, cost, estimate["value"], estimate["low"], estimate["high"]))
+            points.append(
+                Point(one.number, labels, cost, estimate["value"], estimate["low"], estimate["high"])
+            )
     return points
+
+
+def compare(findings: Findings) -> Figure:
+    """Draw the strategy's learning curve next to random's."""
+    import numpy as np
+
+    from tasks.evaluation.plots import Curve, learning_curve
+
+    def drawn(name: str) -> Curve:
+        points = findings.arms[name]
+        columns = [[getattr(one, field) for one in points] for field in ("labels", "accuracy", "low", "high")]
+        labels, value, low, high = (np.array(column, dtype=float) for column in columns)
+        return Curve(labels, value, low, high, name=name)
+
+    title = "Accuracy on held-out e-mails, by labels"
+    return learning_curve(drawn(findings.strategy), baseline=drawn("random"), title=title)
 
 
 def full_pool_accuracy(place: Workplace, arm: Arm, table: Any) -> float:

@@ -32,12 +32,9 @@ def show_demo(settings: Settings, rounds: int, as_json: bool) -> None:
             said = f"round {outcome.round}" + (f", accuracy {accuracy:.3f}" if accuracy else "")
             bars.update(tasks[strategy], advance=1, said=said)
 
-        findings, seconds = run_demo(settings.home, rounds, bars.console.print, progress)
-    addresses = {
-        "MLflow": settings.mlflow_tracking_uri,
-        "Prefect": settings.prefect_api_url.removesuffix("/api"),
-    }
+        demo = run_demo(settings.home, rounds, bars.console.print, progress)
     if as_json:
-        console.document({**findings.to_json(), "seconds": round(seconds, 1), "addresses": addresses})
+        seconds = round(demo.seconds, 1)
+        console.document({**demo.findings.to_json(), "seconds": seconds, "addresses": demo.addresses})
     else:
-        console.show_findings(findings, seconds, addresses)
+        console.show_findings(demo.findings, demo.seconds, demo.addresses)

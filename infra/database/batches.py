@@ -14,7 +14,6 @@ from infra.database.statements import statements
 from infra.database.text import check_ids
 from tasks.errors import BudgetExceeded
 
-
 ITEMS_AT_ONCE = 2_000  # payloads are large, and a statement is one string
 
 
@@ -114,7 +113,11 @@ def publish(
 def progress(engine: sa.Engine, round_: Round) -> dict[str, int]:
     """Count the round's items: all that are wanted, complete, cancelled."""
     with transaction(engine) as connection:
-        row = connection.execute(statements("batches")["progress"], {"round_id": round_.round_id}).mappings().one()
+        row = (
+            connection.execute(statements("batches")["progress"], {"round_id": round_.round_id})
+            .mappings()
+            .one()
+        )
     return dict(row)
 
 
@@ -138,8 +141,8 @@ def _check_budget(connection: sa.Connection, round_: Round, items: int, price: i
     used = state["spent_micro"] + state["held_micro"]
     if limits.money_micro is not None and used + price > limits.money_micro:
         raise BudgetExceeded(
-            f"campaign {round_.campaign}: {price / 1e6:.2f} on top of {used / 1e6:.2f} would pass budget.money "
-            f"{limits.money_micro / 1e6:.2f}; nothing was published"
+            f"campaign {round_.campaign}: {price / 1e6:.2f} on top of {used / 1e6:.2f} would pass "
+            f"budget.money {limits.money_micro / 1e6:.2f}; nothing was published"
         )
 
 

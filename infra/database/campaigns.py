@@ -120,6 +120,14 @@ def balance(engine: sa.Engine, campaign_id: int) -> Balance:
     return Balance(**row)
 
 
+def lift_stop(engine: sa.Engine, campaign_id: int) -> None:
+    """Let a stopped campaign go on."""
+    with transaction(engine) as connection:
+        connection.execute(
+            statements("campaigns")["stop_campaign"], {"campaign_id": campaign_id, "reason": None}
+        )
+
+
 def link_mlflow(engine: sa.Engine, campaign_id: int, experiment_id: str, run_id: str) -> None:
     """Remember the campaign's MLflow experiment and run."""
     values = {"campaign_id": campaign_id, "experiment_id": experiment_id, "run_id": run_id}
@@ -131,3 +139,19 @@ def names(engine: sa.Engine) -> list[str]:
     """Name all campaigns that ever ran."""
     with transaction(engine) as connection:
         return list(connection.execute(statements("campaigns")["list_campaigns"]).scalars())
+
+
+def labels_by_round(engine: sa.Engine, campaign_id: int) -> list[tuple[int, str, int]]:
+    """Count the labels that each round brought: round, class, labels."""
+    return _history(engine, campaign_id, "labels_by_round")
+
+
+def spend_by_round(engine: sa.Engine, campaign_id: int) -> list[tuple[int, str, int]]:
+    """Add up what each round's answers cost: round, vendor, micro units."""
+    return _history(engine, campaign_id, "spend_by_round")
+
+
+def _history(engine: sa.Engine, campaign_id: int, statement: str) -> list[tuple[int, str, int]]:
+    with transaction(engine) as connection:
+        rows = connection.execute(statements("campaigns")[statement], {"campaign_id": campaign_id}).all()
+    return [(number, name, amount) for number, name, amount in rows]

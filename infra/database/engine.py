@@ -61,8 +61,8 @@ def migrate(engine: sa.Engine) -> None:
     Raises
     ------
     SettingsError
-        When the server is older than PostgreSQL 15, the login may not create the schema, or the schema is of a
-        newer version of labelrounds.
+        When the server is older than PostgreSQL 15, the login may not create the schema, or the schema is
+        of a newer version of labelrounds.
     """
     from alembic import command
     from alembic.config import Config
@@ -73,8 +73,8 @@ def migrate(engine: sa.Engine) -> None:
     try:
         with transaction(engine) as connection:
             _check_version(connection)
-            # Roles belong to the whole server, so one lock for all databases would be wanted; advisory locks are
-            # per database, and the migration itself bears a role that exists already.
+            # Roles belong to the whole server, so one lock for all databases would be wanted; advisory locks
+            # are per database, and the migration itself bears a role that exists already.
             connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext('labelrounds:migrate'))")
             if _current(connection) == _newest(config):
                 return
@@ -89,8 +89,8 @@ def migrate(engine: sa.Engine) -> None:
         ) from error
     except CommandError as error:
         raise SettingsError(
-            f"the schema of {engine.url.render_as_string(hide_password=True)} is not of this version of labelrounds: "
-            f"{error}; use the version that made it, or a newer one"
+            f"the schema of {engine.url.render_as_string(hide_password=True)} is not of this version of "
+            f"labelrounds: {error}; use the version that made it, or a newer one"
         ) from error
 
 
@@ -104,7 +104,9 @@ def _current(connection: sa.Connection) -> str | None:
     table = connection.exec_driver_sql("SELECT to_regclass('labelrounds.schema_version')").scalar_one()
     if table is None:
         return None
-    return connection.exec_driver_sql("SELECT version_num FROM labelrounds.schema_version").scalar_one_or_none()
+    return connection.exec_driver_sql(
+        "SELECT version_num FROM labelrounds.schema_version"
+    ).scalar_one_or_none()
 
 
 def _newest(config: object) -> str | None:

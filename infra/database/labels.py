@@ -98,7 +98,9 @@ def taken_items(engine: sa.Engine, campaign_id: int) -> list[str]:
 def unlabelled_answers(engine: sa.Engine, round_: Round) -> list[Answer]:
     """Read the answers of complete items that have no label yet."""
     with transaction(engine) as connection:
-        rows = connection.execute(statements("labels")["unlabelled_answers"], {"round_id": round_.round_id}).all()
+        rows = connection.execute(
+            statements("labels")["unlabelled_answers"], {"round_id": round_.round_id}
+        ).all()
     return [Answer(*row) for row in rows]
 
 

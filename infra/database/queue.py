@@ -42,8 +42,8 @@ def expire(engine: sa.Engine) -> dict[str, int]:
 def withdraw_overdue(engine: sa.Engine, round_: Round, close_share: float) -> bool:
     """End the wait for answers when enough items are complete or the due time has passed.
 
-    Open tasks are cancelled and their reservations released; unanswered items are free for a later round. Items
-    that a vendor's call holds locked at this moment are left for the next time.
+    Open tasks are cancelled and their reservations released; unanswered items are free for a later round.
+    Items that a vendor's call holds locked at this moment are left for the next time.
 
     Returns
     -------
@@ -52,10 +52,18 @@ def withdraw_overdue(engine: sa.Engine, round_: Round, close_share: float) -> bo
     """
     sql = statements("queue")
     with transaction(engine) as connection:
-        row = connection.execute(sql["lock_published_round"], {"round_id": round_.round_id}).mappings().one_or_none()
+        row = (
+            connection.execute(sql["lock_published_round"], {"round_id": round_.round_id})
+            .mappings()
+            .one_or_none()
+        )
         if row is None:
             return False
-        counts = connection.execute(statements("batches")["progress"], {"round_id": round_.round_id}).mappings().one()
+        counts = (
+            connection.execute(statements("batches")["progress"], {"round_id": round_.round_id})
+            .mappings()
+            .one()
+        )
         if counts["complete"] == counts["items"]:
             return True
         if not row["overdue"] and counts["complete"] < close_share * counts["items"]:
@@ -65,7 +73,7 @@ def withdraw_overdue(engine: sa.Engine, round_: Round, close_share: float) -> bo
 
 
 def _withdraw(connection: sa.Connection, round_: Round) -> None:
-    # The order of all locks: items by id, tasks by id; `held_items` then looks anew at what came in meanwhile.
+    # The order of all locks: items by id, tasks by id. `held_items` then looks anew at what came meanwhile.
     sql = statements("queue")
     locked = list(connection.execute(sql["lock_open_items"], {"round_id": round_.round_id}).scalars())
     tasks = list(connection.execute(sql["lock_open_tasks"], {"items": locked}).scalars())
@@ -103,7 +111,9 @@ def give_login(engine: sa.Engine, name: str) -> str:
             connection.execute(statements("queue")["set_vendor_login"], {"name": name, "db_role": role})
     except sa.exc.ProgrammingError as error:
         why = str(error.orig).strip().splitlines()[0]
-        raise SettingsError(f"vendor {name}: no login could be made: {why} (our login needs CREATEROLE)") from error
+        raise SettingsError(
+            f"vendor {name}: no login could be made: {why} (our login needs CREATEROLE)"
+        ) from error
     return engine.url.set(drivername="postgresql", username=role, password=password).render_as_string(
         hide_password=False
     )
@@ -122,7 +132,9 @@ def _set_login(connection: sa.Connection, role: str, password: str) -> None:
     connection.exec_driver_sql(f"{verb} ROLE {role} LOGIN INHERIT CONNECTION LIMIT 8 PASSWORD '{verifier}'")
     connection.exec_driver_sql(f"GRANT labelrounds_vendor TO {role}")
     # A client that forgets to commit would hold its tasks, which no sweep can see, for ever.
-    connection.exec_driver_sql(f"ALTER ROLE {role} SET idle_in_transaction_session_timeout = '{IDLE_TRANSACTION}'")
+    connection.exec_driver_sql(
+        f"ALTER ROLE {role} SET idle_in_transaction_session_timeout = '{IDLE_TRANSACTION}'"
+    )
 
 
 def list_vendors(engine: sa.Engine) -> list[dict[str, Any]]:

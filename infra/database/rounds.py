@@ -98,7 +98,9 @@ def driving(engine: sa.Engine, campaign: str) -> Iterator[None]:
         raise unavailable(engine, error) from error
     with connection:
         if not connection.execute(sql["try_lock"], {"key": f"labelrounds:{campaign}"}).scalar_one():
-            raise RoundBusy(f"campaign {campaign}: another process drives its round at this moment; nothing was done")
+            raise RoundBusy(
+                f"campaign {campaign}: another process drives its round at this moment; nothing was done"
+            )
         try:
             yield
         finally:
@@ -108,7 +110,9 @@ def driving(engine: sa.Engine, campaign: str) -> Iterator[None]:
 
 def is_driven(connection: sa.Connection, campaign: str) -> bool:
     """Tell whether a living process holds the campaign."""
-    return bool(connection.execute(statements("locks")["is_held"], {"key": f"labelrounds:{campaign}"}).scalar_one())
+    return bool(
+        connection.execute(statements("locks")["is_held"], {"key": f"labelrounds:{campaign}"}).scalar_one()
+    )
 
 
 def find(engine: sa.Engine, round_id: int) -> Round:

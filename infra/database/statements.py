@@ -1,4 +1,4 @@
-"""SQL lives in files: each statement is named by a comment line `-- name: open_round` and described below it."""
+"""SQL lives in files: each statement is named by a line `-- name: open_round` and described below it."""
 
 from __future__ import annotations
 

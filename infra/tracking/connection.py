@@ -133,6 +133,8 @@ def _status(error: Exception) -> int | None:
 
 def _first_line(error: Exception) -> str:
     text = _without_password(str(error).strip()) or type(error).__name__
+    if cause := re.search(r"NewConnectionError\(.*?(\[Errno \d+\] [\w ]+)", text):
+        return cause[1]
     line = text.splitlines()[0]
     return line if len(line) <= 300 else line[:297] + "..."
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from importlib.metadata import version as installed
 from pathlib import Path
@@ -115,6 +116,7 @@ def _save(model: RoundModel, logged: Any, run_id: str, path: Path) -> None:
         model_format="ubj",
         metadata={
             "classes": list(model.classes),
+            "output": _output(model),
             "features": len(model.feature_names),
             "feature_space_uri": model.space_uri,
             "feature_space_digest": model.space_digest,
@@ -128,12 +130,25 @@ def _signature(model: RoundModel) -> Any:
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema, TensorSpec
 
-    probabilities = Schema([TensorSpec(np.dtype(np.float32), (-1, len(model.classes)), "probabilities")])
+    single = np.dtype(np.float32)
+    shape = (-1,) if _one_column(model) else (-1, len(model.classes))
+    outputs = Schema([TensorSpec(single, shape)])
     if len(model.feature_names) > MANY_FEATURES:  # thousands of lines that nobody reads
-        width = len(model.feature_names)
-        return ModelSignature(Schema([TensorSpec(np.dtype(np.float32), (-1, width))]), probabilities)
+        return ModelSignature(Schema([TensorSpec(single, (-1, len(model.feature_names)))]), outputs)
     # double takes float32 and integers too, and missing values without MLflow's warning
-    return ModelSignature(Schema([ColSpec("double", name) for name in model.feature_names]), probabilities)
+    return ModelSignature(Schema([ColSpec("double", name) for name in model.feature_names]), outputs)
+
+
+def _output(model: RoundModel) -> str:
+    if _one_column(model):
+        return f"probability of {model.classes[1]}"
+    return f"probabilities of {', '.join(model.classes)}"
+
+
+def _one_column(model: RoundModel) -> bool:
+    """Tell whether the bare booster predicts only the second class's probability."""
+    objective = json.loads(model.model.booster.save_config())["learner"]["objective"]["name"]
+    return bool(objective == "binary:logistic")
 
 
 def _link(client: Any, run: Any, model_id: str, step: int) -> None:

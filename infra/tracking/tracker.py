@@ -43,6 +43,10 @@ class Tracker:
         self._connection = Connection(uri)
         self.uri = self._connection.shown_uri
 
+    def check(self) -> None:
+        """Ask whether the server answers."""
+        self._connection.probe()
+
     def ensure_experiment(self, campaign: str) -> str:
         """Return the id of the campaign's experiment; make it, or restore it when it was deleted.
 
@@ -131,10 +135,8 @@ class Tracker:
         """
         # Rendered first: a figure or table that cannot be drawn leaves nothing half-written.
         files = artifacts.files_of(record)
-        points = {
-            (name, record.number): value
-            for name, value in naming.metrics(record.metrics, record.estimates).items()
-        }
+        metrics = naming.metrics({**record.metrics, "labels": record.labels}, record.estimates)
+        points = {(name, record.number): value for name, value in metrics.items()}
         with self._connection.calling(f"track round {record.number} of {record.campaign}") as client:
             run = client.get_run(run_id)
             model_id = models.log_model(client, run, record, record.model) if record.model else None

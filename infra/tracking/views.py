@@ -31,11 +31,11 @@ def share_rounds(client: Any, experiment_id: str, columns: Sequence[str]) -> Non
     """Store the view of the campaign's rounds, oldest first, with the named metrics as columns."""
     view = json.dumps(
         {
-            "orderByKey": "attributes.start_time",
+            # Ordered by date, as it is by default, the UI folds the rounds under the campaign's run.
+            "orderByKey": "metrics.`labels`",
             "orderByAsc": True,
-            "selectedColumns": [f"metrics.`{name}`" for name in columns] + ["attributes.`Models`"],
-            # Without the campaign's own run in the list its rounds are not folded under it.
             "searchFilter": f"tags.`{ROUND_TAG}` != '0'",
+            "selectedColumns": [f"metrics.`{name}`" for name in columns] + ["attributes.`Models`"],
         }
     )
     if client.get_experiment(experiment_id).tags.get(VIEW_TAG) != view:

@@ -2,7 +2,8 @@
 
 * ``id``, ``text``, ``categorical``, ``payload``: string. Whole numbers become their decimal text (also 7.0),
   nested payload values become JSON text.
-* ``numeric``: float64, NaN = missing. Times are seconds since 1970, infinities count as missing.
+* ``numeric``: float64, NaN = missing. Times are seconds since 1970 (UTC where they name no zone), booleans 0 and
+  1, both also when written as text; infinities count as missing.
 * ``embedding``: fixed_size_list<float32>, finite.
 
 Every function returns the new array and a mask of the rows that did not fit (None when all did).
@@ -11,6 +12,7 @@ Every function returns the new array and a mask of the rows that did not fit (No
 import json
 import math
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 import numpy as np
@@ -22,6 +24,7 @@ Kind = Literal["id", "text", "numeric", "categorical", "embedding", "payload"]
 Mask = NDArray[np.bool_]
 
 _MISSING_WORDS = ("", "na", "n/a", "#n/a", "nan", "null", "none", "-")
+_TRUTH = {"true": 1.0, "false": 0.0}
 _EXACT_INTEGERS = float(2**53)
 
 
@@ -202,9 +205,16 @@ def _parse_numbers(text: Any) -> tuple[Any, Mask | None]:
 
 
 def _parse_number(text: str) -> float:
+    """Read a number, a boolean or an ISO 8601 date or time: formats without types write all three as text."""
+    if text.lower() in _TRUTH:
+        return _TRUTH[text.lower()]
     if "_" in text:  # Python's float takes 1_000, which no other tool writes
         raise ValueError(text)
-    return float(text)
+    try:
+        return float(text)
+    except ValueError:
+        time = datetime.fromisoformat(text)
+        return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
 
 
 def _ticks(array: Any) -> Any:

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from tasks.errors import NotFound, PoolChanged, UsageError
+from tasks.pool.ahead import ReadAhead
 from tasks.pool.decode import USABLE, DecodedRows, MissingColumnError, decode_rows
 from tasks.pool.formats import CHUNK_ROWS, UNREADABLE, format_of
 from tasks.pool.guard import open_guarded
@@ -19,7 +20,7 @@ from tasks.pool.manifest import Manifest, ManifestObject
 from tasks.pool.schema import Columns
 from tasks.pool.store import ObjectStore, StoredObject
 
-_READING_VERSION = 1  # part of every chunk's key: raise it when the same bytes are read as other values
+_READING_VERSION = 2  # part of every chunk's key: raise it when the same bytes are read as other values
 _EXAMPLES = 5
 
 
@@ -80,9 +81,10 @@ def read_pool(
         raise ValueError(f"column {strange[0]!r} is not one of {', '.join(columns.names)}")
     object_nos = manifest.dropped["object_no"].to_numpy()
     row_nos = manifest.dropped["row_no"].to_numpy()
-    for number, item in enumerate(manifest.objects):
-        start, stop = np.searchsorted(object_nos, [number, number + 1])
-        yield from _read_object(store, number, item, columns, wanted, chunk_rows, row_nos[start:stop])
+    with ReadAhead(store, manifest.objects) as ahead:
+        for number, item in enumerate(manifest.objects):
+            start, stop = np.searchsorted(object_nos, [number, number + 1])
+            yield from _read_object(ahead, number, item, columns, wanted, chunk_rows, row_nos[start:stop])
 
 
 def _read_object(

@@ -11,6 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from tasks.errors import PoolRejected
+from tasks.pool.ahead import ReadAhead
 from tasks.pool.decode import (
     REASONS,
     REPEATED_ID,
@@ -113,11 +114,12 @@ class _Pass:
         for uri in strange:
             self.objects_aside.add("unknown format", example=uri)
         columns = find_columns(self.store, self.uri, listed, self.spec)
-        with RepeatFinder() as finder:
+        ahead = ReadAhead(self.store, [stored for stored, _ in listed])
+        with RepeatFinder() as finder, ahead:
             bad = frozenset(
                 number
                 for number, (stored, form) in enumerate(listed)
-                if not self._read(stored, form, columns, finder, number, len(listed))
+                if not self._read(ahead, stored, form, columns, finder, number, len(listed))
             )
             self._drop_repeats(finder, bad, listed)
         dropped = self._dropped_table(bad, len(listed))
@@ -138,6 +140,7 @@ class _Pass:
 
     def _read(
         self,
+        store: ObjectStore,
         stored: StoredObject,
         form: Format,
         columns: Columns,
@@ -148,7 +151,7 @@ class _Pass:
         """Read one object; False when it has to be set aside as a whole."""
         result = _ObjectResult()
         try:
-            with open_guarded(self.store, stored.uri, stored.etag) as file:
+            with open_guarded(store, stored.uri, stored.etag) as file:
                 for rows in decode_rows(file, form, columns, columns.names):
                     self._check(rows, result, stored.uri)
                     good = np.flatnonzero(rows.codes == USABLE)

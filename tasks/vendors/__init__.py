@@ -1,1 +1,1 @@
-"""Who labels: vendors as labelrounds meets them."""
+"""Those who label: connectors, and a simulated vendor for demos and tests."""

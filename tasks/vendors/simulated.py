@@ -110,7 +110,8 @@ class SimulatedVendor:
                 self.tally.late_leases += 1
                 stop.wait(self.habits.late_seconds)
             answers = [
-                {"assignment_id": str(task["assignment_id"]), "label": self.label(task["payload"])} for task in tasks
+                {"assignment_id": str(task["assignment_id"]), "label": self.label(task["payload"])}
+                for task in tasks
             ]
             cursor.execute("SELECT vendor.submit(%s, %s) AS result", (str(uuid.uuid4()), json.dumps(answers)))
             for row in cursor.fetchone()["result"]:
@@ -118,7 +119,7 @@ class SimulatedVendor:
         return len(tasks)
 
     def label(self, payload: Mapping[str, Any]) -> str:
-        """Answer one task; what is misread once is misread the same way again, whoever of the staff reads it."""
+        """Answer one task; what is misread once is misread the same way again, whoever reads it."""
         truth = self.answer(payload)
         text = json.dumps(payload, sort_keys=True, default=str)
         seen = hashlib.blake2b(text.encode(), digest_size=8, salt=self.habits.seed.to_bytes(8, "big"))

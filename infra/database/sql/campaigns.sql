@@ -52,3 +52,12 @@ SELECT b.spent_micro, b.held_micro,
        (SELECT count(*) FROM labelrounds.batch_items i
         WHERE i.campaign_id = :campaign_id AND i.state <> 'cancelled') AS bought
 FROM labelrounds.balances b WHERE b.campaign_id = :campaign_id
+
+-- name: labels_by_round
+SELECT r.number, l.label, count(*) FROM labelrounds.labels l JOIN labelrounds.rounds r USING (round_id)
+WHERE l.campaign_id = :campaign_id GROUP BY 1, 2 ORDER BY 1, 2
+
+-- name: spend_by_round
+SELECT r.number, v.name, CAST(sum(l.amount_micro) AS bigint) FROM labelrounds.ledger l
+JOIN labelrounds.rounds r USING (round_id) JOIN labelrounds.vendors v USING (vendor_id)
+WHERE l.campaign_id = :campaign_id AND l.kind = 'settle' GROUP BY 1, 2 ORDER BY 1, 2

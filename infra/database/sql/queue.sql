@@ -30,9 +30,11 @@ WHERE batch_item_id = ANY (:items) AND state IN ('ready', 'leased', 'dead')
 ORDER BY task_id FOR NO KEY UPDATE SKIP LOCKED
 
 -- name: held_items
--- Items of which a vendor's call holds a task.
-SELECT DISTINCT batch_item_id FROM labelrounds.tasks
-WHERE batch_item_id = ANY (:items) AND state IN ('ready', 'leased', 'dead') AND task_id <> ALL (:tasks)
+-- Items of which a vendor's call holds a task. A join, since comparing with each element of an array is quadratic.
+SELECT DISTINCT t.batch_item_id FROM labelrounds.tasks t
+JOIN unnest(CAST(:items AS bigint[])) AS i (batch_item_id) USING (batch_item_id)
+LEFT JOIN unnest(CAST(:tasks AS bigint[])) AS locked (task_id) USING (task_id)
+WHERE t.state IN ('ready', 'leased', 'dead') AND locked.task_id IS NULL
 
 -- name: cancel_tasks
 WITH gone AS (

@@ -14,7 +14,7 @@ WHERE c.name = :name ORDER BY r.number
 -- Ended or published, and MLflow has not everything of them yet.
 SELECT r.*, c.name AS campaign FROM labelrounds.rounds r JOIN labelrounds.campaigns c USING (campaign_id)
 WHERE r.campaign_id = :campaign_id AND r.tracked_at IS NULL
-  AND r.state IN ('published', 'closed', 'stopped') ORDER BY r.number
+  AND r.state IN ('published', 'closed', 'stopped', 'failed') ORDER BY r.number
 
 -- name: open_round
 -- The loser of two that open at once gets no row.

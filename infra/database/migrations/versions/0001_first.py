@@ -12,8 +12,8 @@ HERE = Path(__file__).parent
 
 def upgrade() -> None:
     """Create roles, schemas, tables and the vendors' functions, owned by a role without a login."""
-    # The driver's own cursor: these files hold `%` signs that are no parameters.
-    cursor = op.get_bind().connection.cursor()
     for name in ("0001_roles.sql", "0001_tables.sql", "0001_vendor_functions.sql"):
-        cursor.execute((HERE / name).read_text(encoding="utf-8"))
-    cursor.execute("RESET ROLE")
+        # As it is: these files hold `%` signs that are no parameters.
+        source = (HERE / name).read_text(encoding="utf-8")
+        op.get_bind().exec_driver_sql(source, execution_options={"no_parameters": True})
+    op.get_bind().exec_driver_sql("RESET ROLE")

@@ -1,9 +1,11 @@
--- Roles are shared by all databases of a server, so another database of labelrounds may have made them already.
+-- Roles are shared by all databases of a server.
 DO $$
 DECLARE
     wanted text;
 BEGIN
     FOREACH wanted IN ARRAY ARRAY['labelrounds_owner', 'labelrounds_vendor'] LOOP
+        -- Made before by an administrator, or by us for another database.
+        CONTINUE WHEN to_regrole(wanted) IS NOT NULL;
         BEGIN
             EXECUTE format('CREATE ROLE %I NOLOGIN', wanted);
         EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;

@@ -1,0 +1,96 @@
+"""The pictures of a round and of its campaign, drawn from what the database knows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from infra.database import campaigns, rounds
+from infra.database.rounds import Round
+from infra.workplace import Workplace
+from tasks.campaign import Campaign
+from tasks.measure import best_estimates
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from tasks.evaluation.plots import Curve
+
+
+def round_pictures(round_: Round, campaign: Campaign, picks: list[dict[str, Any]]) -> dict[str, Figure]:
+    """Draw confusion and reliability on each yardstick, and where the batch was cut off the pool's scores.
+
+    Parameters
+    ----------
+    picks
+        Rows of the batch, as `infra.database.batches.batch_of` gives them.
+    """
+    from tasks.evaluation import plots
+
+    measures = round_.measures or {}
+    found: dict[str, Figure] = {}
+    for group, arrays in measures.get("pictures", {}).items():
+        found[f"confusion_{group}"] = plots.confusion_matrix(np.array(arrays["confusion"]), campaign.classes)
+        confidence, accuracy, count = (np.array(column, dtype=float) for column in arrays["reliability"])
+        found[f"reliability_{group}"] = plots.reliability_diagram(confidence, accuracy, count)
+    scores = [pick["score"] for pick in picks if pick["score"] is not None]
+    pool = measures.get("pool")
+    if pool and pool["scores"] and scores:
+        cut = None if round_.model is None else min(scores)
+        found["scores"] = plots.score_histogram(
+            np.array(pool["scores"]), cut, measure=campaign.strategy.name, batch=len(scores)
+        )
+    return found
+
+
+def campaign_pictures(workplace: Workplace, round_: Round, campaign: Campaign) -> dict[str, Figure]:
+    """Draw the learning curve, the classes that each round brought, and the money."""
+    from tasks.evaluation import plots
+
+    found: dict[str, Figure] = {}
+    curve = learning_curve(workplace, round_, campaign)
+    if curve is not None:
+        title = f"{campaign.name}: accuracy by labels"
+        found["learning_curve"] = plots.learning_curve(curve, measure="accuracy", title=title)
+    brought = campaigns.labels_by_round(workplace.engine, round_.campaign_id)
+    if brought:
+        counts, numbers = _table(brought, campaign.classes)
+        found["class_balance"] = plots.class_balance(counts, campaign.classes, rounds=numbers)
+    spent = campaigns.spend_by_round(workplace.engine, round_.campaign_id)
+    if spent:
+        vendors = sorted({vendor for _, vendor, _ in spent})
+        amounts, numbers = _table(spent, vendors)
+        limit = campaign.budget.money
+        found["spend"] = plots.spend(
+            amounts / 1e6,
+            vendors,
+            rounds=numbers,
+            budget=None if limit is None else float(limit),
+            currency=campaign.budget.currency,
+        )
+    return found
+
+
+def learning_curve(workplace: Workplace, round_: Round, campaign: Campaign) -> Curve | None:
+    """Read the campaign's accuracy up to this round; None when no round was measured."""
+    from tasks.evaluation.plots import Curve
+
+    points = []
+    for one in rounds.rounds_of(workplace.engine, campaign.name):
+        accuracy = best_estimates(one.measures or {}).get("accuracy")
+        if one.number <= round_.number and one.measures and accuracy is not None:
+            points.append((one.measures["counts"]["labels"], accuracy.value, accuracy.low, accuracy.high))
+    if not points:
+        return None
+    labels, value, low, high = (np.array(column, dtype=float) for column in zip(*points, strict=True))
+    return Curve(labels, value, low, high, name=campaign.strategy.name)
+
+
+def _table(rows: list[tuple[int, str, int]], columns: tuple[str, ...] | list[str]) -> tuple[Any, list[int]]:
+    """Spread (round, column, amount) over a matrix (rounds, columns)."""
+    numbers = sorted({number for number, _, _ in rows})
+    matrix = np.zeros((len(numbers), len(columns)))
+    for number, column, amount in rows:
+        matrix[numbers.index(number), list(columns).index(column)] += amount
+    return matrix, numbers

@@ -1,0 +1,105 @@
+"""A process that has imported everything and forks a child for each command: a start costs milliseconds.
+
+Run as ``python -m tests.end_to_end.crashes.nursery``. It speaks JSON, a line each way: ``{"start": {...}}`` gives
+``{"pid": ...}``, ``{"wait": pid}`` gives ``{"code": ...}``, negative for a signal. The children run the real
+command line, `flows.cli.main`. Forking is sound because nothing has started a thread by then: no flow ran, no
+OpenMP or BLAS work was done, and BLAS is told to have one thread, here and in every process compared with these.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import json
+import os
+import sys
+import threading
+import traceback
+from pathlib import Path
+from typing import Any
+
+
+def import_everything() -> None:
+    """Import what a round needs, and start nothing."""
+    import alembic.command
+    import boto3.session
+    import matplotlib.backends.backend_agg
+    import mlflow.tracking
+    import mlflow.xgboost
+    import sklearn.cluster
+    import sklearn.decomposition
+    import sklearn.feature_extraction.text  # noqa: F401
+
+    import flows.cli
+    import flows.collect
+    import flows.health
+    import flows.round
+    import flows.sweep
+    import infra.tracking
+    import tasks.evaluation.plots
+    import tasks.features
+    import tasks.models
+    import tasks.pool.take
+    import tasks.strategies
+    import tasks.truth  # noqa: F401
+
+    # Python's own threads; those that BLAS keeps are ended and begun anew around a fork by BLAS itself.
+    assert threading.active_count() == 1, threading.enumerate()
+
+
+def main() -> None:
+    """Serve requests until stdin ends."""
+    import_everything()
+    print(json.dumps({"ready": os.getpid()}), flush=True)
+    for line in sys.stdin:
+        request = json.loads(line)
+        if "start" in request:
+            answer = {"pid": start(request["start"])}
+        else:
+            _, status = os.waitpid(request["wait"], 0)
+            answer = {"code": os.waitstatus_to_exitcode(status)}
+        print(json.dumps(answer), flush=True)
+
+
+def start(order: dict[str, Any]) -> int:
+    """Fork a child that runs one command."""
+    pid = os.fork()
+    if pid:
+        return pid
+    code = 70
+    try:
+        code = run(order)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        with contextlib.suppress(BaseException):
+            threading._shutdown()  # type: ignore[attr-defined]
+            atexit._run_exitfuncs()
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(code)
+
+
+def run(order: dict[str, Any]) -> int:
+    """Run the command line in this process and give its exit code."""
+    from flows import cli
+    from tests.end_to_end.crashes.writes import Writes
+
+    folder = Path(order["folder"])
+    for name, descriptor in (("out", 1), ("err", 2)):
+        with (folder / name).open("wb") as file:
+            os.dup2(file.fileno(), descriptor)
+    with Path(os.devnull).open() as nothing:
+        os.dup2(nothing.fileno(), 0)
+    os.environ.update(order["environment"])
+    Writes(folder / "writes", order["die_before"]).watch()
+    sys.argv = ["labelrounds", *order["words"]]
+    try:
+        cli.main()
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    return 0
+
+
+if __name__ == "__main__":
+    main()
