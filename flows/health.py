@@ -27,15 +27,15 @@ def check_prefect(api_url: str) -> None:
         raise ServiceUnavailable(
             f"Prefect at {api_url} does not answer ({error}); nothing was done. Is it up? (`labelrounds status`)"
         ) from error
-    hurry_events()
+    notice_outages_soon()
 
 
-def hurry_events() -> None:
-    """Keep events for a server that went away from holding up the end of the process.
+def notice_outages_soon() -> None:
+    """Keep what is queued for a server that went away from holding up the end of the process.
 
     Prefect tries each queued event eleven times, for seven seconds, and a command ends only after its last event.
-    Up to three attempts follow each other without a pause. It also logs every lost event, which says no more than
-    the error that the command ends with.
+    Up to three attempts follow each other without a pause. It also reports every lost event and log line, which
+    says no more than the error that the command ends with.
     """
     from prefect.events.clients import PrefectEventsClient
     from prefect.events.worker import EventsWorker
@@ -43,13 +43,16 @@ def hurry_events() -> None:
     EventsWorker.set_client_override(PrefectEventsClient, reconnection_attempts=EVENT_ATTEMPTS)
     for name in ("prefect.events.clients", "prefect._internal.concurrency"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
+    logging.raiseExceptions = False
 
 
 def is_prefect_outage(error: BaseException | None) -> bool:
-    """Tell whether an error, or one of its causes, is Prefect's client that found no server."""
+    """Tell whether an error, or one of its causes, is Prefect's client that found no server, or an overloaded one."""
     import httpx
 
     while error is not None:
+        if isinstance(error, httpx.HTTPStatusError) and error.response.status_code >= 500:
+            return True
         if isinstance(error, httpx.TransportError) or "Failed to reach API" in str(error):
             return True
         error = error.__cause__ or error.__context__

@@ -27,7 +27,9 @@ def register(workplace: Workplace, campaign: Campaign) -> campaigns.CampaignRow:
     )
     if row.mlflow_run_id is None:
         experiment = workplace.tracker.ensure_experiment(campaign.name)
-        run = workplace.tracker.ensure_campaign_run(campaign.name, experiment, params=parameters(campaign))
+        run = workplace.tracker.ensure_campaign_run(
+            campaign.name, experiment, params=parameters(campaign), key=str(row.key)
+        )
         campaigns.link_mlflow(workplace.engine, row.campaign_id, experiment, run)
         row = campaigns.find(workplace.engine, campaign.name)
     return row

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 for _name in [
@@ -21,16 +23,24 @@ from infra.stack.postgres import connect  # noqa: E402
 from infra.storage import Storage  # noqa: E402
 
 os.environ.update(QUIET)
+# A busy machine is no bug; examples are still bounded in number.
+hypothesis.settings.register_profile("labelrounds", deadline=None)
+hypothesis.settings.load_profile("labelrounds")
 for _settings in (Given, Settings):
     _settings.model_config["env_file"] = None  # a developer's own .env is not the tests'
 
 
 @pytest.fixture(scope="session")
-def stack_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The directory of the session's stack, which ends with the session."""
-    home = tmp_path_factory.mktemp("stack")
-    yield home
-    down(home)
+def stack_home() -> Iterator[Path]:
+    """The directory of the session's stack, which ends with the session.
+
+    Not under pytest's own folder: root lends PostgreSQL another account, and a second session would take that
+    account's right to pass through it away.
+    """
+    with tempfile.TemporaryDirectory(prefix="labelrounds-tests-") as directory:
+        home = Path(directory) / "stack"
+        yield home
+        down(home)
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 import sqlalchemy as sa
 
@@ -20,12 +21,15 @@ class CampaignRow:
 
     Parameters
     ----------
+    key
+        Tells it from campaigns of that name in other databases.
     spent_micro, held_micro
         Owed to vendors, and reserved for open tasks; micro units of the campaign's currency.
     """
 
     campaign_id: int
     name: str
+    key: UUID
     spec: dict[str, Any]
     stop_reason: str | None
     experiment_id: str | None

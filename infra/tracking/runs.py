@@ -11,6 +11,7 @@ from infra.tracking import naming
 
 CAMPAIGN_TAG = "labelrounds.campaign"
 ROUND_TAG = "labelrounds.round"
+KEY_TAG = "labelrounds.key"
 PARENT_TAG = "mlflow.parentRunId"
 NOTE_TAG = "mlflow.note.content"
 

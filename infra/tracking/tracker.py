@@ -65,6 +65,7 @@ class Tracker:
         params: Mapping[str, object] | None = None,
         tags: Mapping[str, object] | None = None,
         columns: Sequence[str] = views.COLUMNS,
+        key: str | None = None,
     ) -> str:
         """Return the id of the campaign's own run, the parent of its rounds; make it when there is none.
 
@@ -80,8 +81,12 @@ class Tracker:
             Short facts; newer values replace older ones.
         columns
             Metrics of the rounds that the table at `rounds_url` shows.
+        key
+            Tells campaigns of one name apart that live in different databases.
         """
         identity = {runs.CAMPAIGN_TAG: campaign, runs.ROUND_TAG: "0"}
+        if key is not None:
+            identity[runs.KEY_TAG] = key
         with self._connection.calling(f"open the run of {campaign}") as client:
             run = runs.ensure_run(client, experiment_id, campaign, identity)
             runs.annotate(client, run, params=params or {}, tags=tags or {})

@@ -90,10 +90,9 @@ def column_names(file: BinaryIO, form: Format) -> tuple[str, ...] | None:
     """
     if form.startswith("jsonl"):
         return None
-    if form == "parquet":
-        names = tuple(_parquet(file).schema_arrow.names)
-    else:
-        names = _header(_unpacked(file, form))[0]
+    names = (
+        tuple(_parquet(file).schema_arrow.names) if form == "parquet" else _header(_unpacked(file, form))[0]
+    )
     twice = [name for position, name in enumerate(names) if name in names[:position]]
     if twice:
         raise MalformedObjectError(f"column {twice[0]!r} occurs twice")

@@ -23,4 +23,4 @@ def test_a_file_is_nothing_but_named_statements(subject):
 @pytest.mark.parametrize("subject", SUBJECTS)
 def test_every_statement_is_used(subject):
     assert f'statements("{subject}")' in CODE
-    assert [name for name in statements(subject) if f'["{name}"]' not in CODE] == []
+    assert [name for name in statements(subject) if f'"{name}"' not in CODE] == []

@@ -15,7 +15,7 @@ SELECT r.spec -> 'classes' AS classes FROM labelrounds.rounds r JOIN labelrounds
 WHERE c.name = :name ORDER BY r.number DESC LIMIT 1
 
 -- name: find_campaign
-SELECT c.campaign_id, c.name, c.spec, c.stop_reason, c.experiment_id, c.mlflow_run_id,
+SELECT c.campaign_id, c.name, c.key, c.spec, c.stop_reason, c.experiment_id, c.mlflow_run_id,
        b.spent_micro, b.held_micro
 FROM labelrounds.campaigns c JOIN labelrounds.balances b USING (campaign_id)
 WHERE c.name = :name

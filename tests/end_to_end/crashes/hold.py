@@ -23,9 +23,11 @@ def held_at(world: World, name: str, state: str) -> Iterator[None]:
     deadline = time.monotonic() + PATIENCE_SECONDS
     with world.engine.connect() as connection:
         while time.monotonic() < deadline:
-            with connection.begin():
-                if connection.execute(NEWEST, {"name": name}).scalar_one_or_none() == state:
-                    yield
-                    return
+            connection.begin()
+            if connection.execute(NEWEST, {"name": name}).scalar_one_or_none() == state:
+                yield
+                connection.invalidate()  # the server itself may be what was killed
+                return
+            connection.rollback()
             time.sleep(0.003)
     raise TimeoutError(f"{name} was never seen {state}")

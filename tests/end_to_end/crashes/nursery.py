@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import importlib
 import json
 import os
 import sys
@@ -18,31 +19,18 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+HEAVY = (
+    "alembic.command", "boto3.session", "flows.cli", "flows.collect", "flows.health", "flows.round", "flows.sweep",
+    "infra.tracking", "matplotlib.backends.backend_agg", "mlflow.tracking", "mlflow.xgboost", "sklearn.cluster",
+    "sklearn.decomposition", "sklearn.feature_extraction.text", "tasks.evaluation.plots", "tasks.features",
+    "tasks.models", "tasks.pool.take", "tasks.strategies", "tasks.truth",
+)  # fmt: skip
+
 
 def import_everything() -> None:
     """Import what a round needs, and start nothing."""
-    import alembic.command
-    import boto3.session
-    import matplotlib.backends.backend_agg
-    import mlflow.tracking
-    import mlflow.xgboost
-    import sklearn.cluster
-    import sklearn.decomposition
-    import sklearn.feature_extraction.text  # noqa: F401
-
-    import flows.cli
-    import flows.collect
-    import flows.health
-    import flows.round
-    import flows.sweep
-    import infra.tracking
-    import tasks.evaluation.plots
-    import tasks.features
-    import tasks.models
-    import tasks.pool.take
-    import tasks.strategies
-    import tasks.truth  # noqa: F401
-
+    for name in HEAVY:
+        importlib.import_module(name)
     # Python's own threads; those that BLAS keeps are ended and begun anew around a fork by BLAS itself.
     assert threading.active_count() == 1, threading.enumerate()
 

@@ -25,14 +25,20 @@ def kill(home: Path, part: str) -> None:
 
 def assert_says(ended: Ended, who: str) -> None:
     assert ended.code == 1, ended.err
-    assert ended.last_line.startswith("labelrounds: ") and who in ended.last_line, ended.err
+    assert ended.last_line.startswith("labelrounds: "), ended.err
+    assert who in ended.last_line
     assert sum(line.startswith("labelrounds: ") for line in ended.err.splitlines()) == 1
     assert ended.out == ""
 
 
 @pytest.mark.parametrize(
     ("part", "who"),
-    [("mlflow", "MLflow at"), ("prefect", "Prefect at"), ("s3", "does not answer"), ("postgres", "Postgres at")],
+    [
+        ("mlflow", "MLflow at"),
+        ("prefect", "Prefect at"),
+        ("s3", "does not answer"),
+        ("postgres", "Postgres at"),
+    ],
 )
 def test_a_round_whose_server_dies_says_so_and_is_finished_by_the_next_start(
     world: World, nursery: Nursery, undisturbed: dict[str, Any], whole_stack: Path, part: str, who: str

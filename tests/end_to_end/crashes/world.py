@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import time
 from contextlib import closing
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ CLASSES = ("ham", "spam")
 PRICE_MICRO = 50_000
 BATCH, AUDIT = 20, 2
 SEEDS = 24
+CHANGING_TAGS = ("mlflow.note.content", "mlflow.parentRunId", "mlflow.user", "manifest", "labelrounds.key")
 
 
 def emails(rows: int, seed: int) -> pa.Table:
@@ -186,7 +188,14 @@ class World:
             "outputs": [
                 [
                     None if reference is None else (reference.sha256, reference.rows)
-                    for reference in (one.labels, one.features, one.model, one.shortlist, one.audit, one.batch)
+                    for reference in (
+                        one.labels,
+                        one.features,
+                        one.model,
+                        one.shortlist,
+                        one.audit,
+                        one.batch,
+                    )
                 ]
                 for one in rounds_
             ],
@@ -216,8 +225,8 @@ class World:
     def _in_s3(self, name: str) -> dict[str, Any]:
         below = f"s3://{self.settings.artifact_bucket}/campaigns/{name}/"
         keys = [found.uri.removeprefix(below) for found in self.storage.list(below)]
-        # A manifest names the objects of the campaign's own pool.
-        return {"objects": sorted(key.partition("manifest-")[0] + "manifest" if "manifest-" in key else key for key in keys)}
+        # A manifest's digest is the campaign's own, as it names the objects of the campaign's own pool.
+        return {"objects": sorted(re.sub(r"manifest-\w+", "manifest", key) for key in keys)}
 
     def _in_mlflow(self, name: str) -> dict[str, Any]:
         experiment = self.client.get_experiment_by_name(name)
@@ -263,10 +272,10 @@ class _Disposed:
 
 def _told(run: Any, artifacts: list[str]) -> tuple[Any, ...]:
     """Give what one run shows; of tags that hold ids and addresses only the name."""
-    changing = ("mlflow.note.content", "mlflow.parentRunId", "manifest", "labelrounds.campaign", "mlflow.user")
-    tags = {name: "" if name in changing else value for name, value in run.data.tags.items()}
+    tags = {name: "" if name in CHANGING_TAGS else value for name, value in run.data.tags.items()}
     params = {name: value for name, value in run.data.params.items() if name != "pool"}
-    datasets = [] if run.inputs is None else sorted(one.dataset.name.rpartition("-")[2] for one in run.inputs.dataset_inputs)
+    inputs = [] if run.inputs is None else run.inputs.dataset_inputs
+    datasets = sorted(one.dataset.name.rpartition("-")[2] for one in inputs)
     outputs = 0 if run.outputs is None else len(run.outputs.model_outputs)
     return (
         int(run.data.tags["labelrounds.round"]), run.info.status, sorted(tags.items()), sorted(params.items()),

@@ -12,6 +12,7 @@ import pytest
 
 from infra.database import queue, rounds
 from infra.database.campaigns import Offer, register
+from infra.database.statements import statements
 
 
 def ids(tasks):
@@ -206,9 +207,14 @@ class TestLate:
         old = acme.lease()
         desk.lapse(old)
         queue.expire(desk.engine)
-        bolt.lease()  # the freed task, which comes first: what is left for acme is the item's other task
+        taken = (
+            bolt.lease()
+        )  # the freed task, which comes first: what is left for acme is the item's other task
         assert acme.answer(acme.lease()) == ["accepted"]
+        desk.lapse(taken)
+        queue.expire(desk.engine)  # the task is free again, but acme counts on this item already
         assert acme.answer(old) == ["surplus"]
+        assert bolt.answer(taken) == ["late_accepted"]
 
     def test_after_the_round_was_withdrawn(self, desk):
         round_, acme, _ = self.two(desk)
@@ -360,24 +366,59 @@ def test_two_submits_and_two_leases_of_one_vendor_at_once(desk):
 
 
 def test_the_last_two_tasks_of_an_item_at_once(desk):
-    """Completion is counted under the item's lock: two that fill the last tasks at once both see the other."""
+    """Both see the other's answer, and items named in opposite orders are locked in one order."""
     campaign = desk.campaign(vendors={"acme": 10, "bolt": 10})
-    round_ = desk.publish(campaign, 60, overlap=2)
+    round_ = desk.publish(campaign, 400, overlap=2)
     clients = [desk.client("acme"), desk.client("bolt")]
-    tasks = [client.lease() for client in clients]
-    for chunk in range(0, 60, 6):
+    tasks = [sorted(client.lease(400), key=lambda task: task["payload"]["text"]) for client in clients]
+    told = Counter()
+    for chunk in range(0, 400, 80):
         barrier = threading.Barrier(2)
 
-        def hand_in(client, some, barrier=barrier, chunk=chunk):
+        def hand_in(client, some, barrier=barrier):
             barrier.wait()
-            client.answer(sorted(some, key=lambda task: task["payload"]["text"])[chunk : chunk + 6])
+            told.update(client.answer(some))
 
-        threads = [threading.Thread(target=hand_in, args=pair) for pair in zip(clients, tasks, strict=True)]
+        some = [tasks[0][chunk : chunk + 80], tasks[1][chunk : chunk + 80][::-1]]
+        threads = [threading.Thread(target=hand_in, args=pair) for pair in zip(clients, some, strict=True)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-    assert desk.states("batch_items", round_) == {"complete": 60}
+    assert told == {"accepted": 800}
+    assert desk.states("batch_items", round_) == {"complete": 400}
+
+
+def test_the_sweep_waits_for_no_answer_that_is_being_handed_in(desk):
+    desk.publish(desk.campaign(), 2)
+    client = desk.client()
+    tasks = client.lease()
+    desk.lapse(tasks)
+    client.connection.autocommit = False
+    assert client.answer(tasks[:1]) == ["late_accepted"]
+    assert queue.expire(desk.engine) == {"ready": 1, "dead": 0}
+    client.connection.commit()
+    assert queue.expire(desk.engine) == {"ready": 0, "dead": 0}
+
+
+def test_an_answer_waits_for_the_sweep_that_frees_its_task(desk):
+    """It then finds the task free, not as it was before; or the vendor could get the item a second time."""
+    desk.publish(desk.campaign(), 1, overlap=1)
+    client = desk.client()
+    tasks = client.lease()
+    desk.lapse(tasks)
+    told = []
+    with desk.engine.begin() as connection:
+        values = {"at_most": 10, "max_attempts": 10}
+        assert connection.execute(statements("queue")["expire"], values).scalars().all() == ["ready"]
+        thread = threading.Thread(target=lambda: told.extend(client.answer(tasks)))
+        thread.start()
+        end = time.monotonic() + 10
+        while not desk.run("SELECT 1 FROM pg_locks WHERE NOT granted"):
+            assert time.monotonic() < end, "the answer did not wait"
+            time.sleep(0.01)
+    thread.join()
+    assert told == ["late_accepted"]
 
 
 def test_a_price_that_rose_is_paid_up_to_what_is_held(desk):

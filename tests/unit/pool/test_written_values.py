@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.pool.cast import cast_array
@@ -14,6 +14,7 @@ from tasks.pool.decode import REASONS, decode_rows
 from tasks.pool.schema import Columns
 
 
+@settings(deadline=None)
 @given(st.lists(st.datetimes(timezones=st.just(UTC)), min_size=1))
 def test_times_written_as_text_are_the_times(times):
     typed, _ = cast_array(pa.array(times, pa.timestamp("us", "UTC")), "numeric")

@@ -4,7 +4,7 @@ import math
 from types import SimpleNamespace
 
 import pyarrow as pa
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.campaign import Batch
@@ -19,6 +19,7 @@ def campaign(labels, size, share):
     )
 
 
+@settings(deadline=None)
 @given(st.integers(1, 5000), st.integers(1, 300), st.floats(0, 0.5), st.integers(1, 5000))
 def test_the_reserve_lasts_and_leaves_the_pool_to_the_strategy(labels, size, share, items):
     given_campaign = campaign(labels, size, share)

@@ -53,6 +53,7 @@ CREATE TYPE labelrounds.entry_kind AS ENUM (
 CREATE TABLE labelrounds.campaigns (
     campaign_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     name text NOT NULL UNIQUE,
+    key uuid NOT NULL DEFAULT gen_random_uuid(),  -- tells it from campaigns of that name in other databases
     spec jsonb NOT NULL,               -- the campaign file of the newest round
     spec_digest text NOT NULL,
     stop_reason text,                  -- null while the campaign runs
