@@ -42,8 +42,17 @@ def notice_outages_soon() -> None:
 
     EventsWorker.set_client_override(PrefectEventsClient, reconnection_attempts=EVENT_ATTEMPTS)
     for name in ("prefect.events.clients", "prefect._internal.concurrency"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
+        # Not by level: Prefect sets levels anew when a flow begins.
+        logging.getLogger(name).addFilter(lambda _: False)
+    for name in ("prefect.flow_runs", "prefect.task_runs"):
+        logging.getLogger(name).addFilter(_without_outage_traceback)
     logging.raiseExceptions = False
+
+
+def _without_outage_traceback(record: logging.LogRecord) -> bool:
+    if record.exc_info and is_prefect_outage(record.exc_info[1]):
+        record.exc_info = None
+    return True
 
 
 def is_prefect_outage(error: BaseException | None) -> bool:

@@ -58,7 +58,12 @@ def select(workplace: Workplace, round_: Round) -> Round:
     if not picks:
         raise PoolExhausted(f"No free item is left in {campaign.pool.uri}; put more there to go on.")
     reference = workplace.keep_table(folder(round_), "batch", _table(picks))
-    log.info("%d items chosen by %s, %d drawn to measure", len(work), strategy_of(round_, campaign).name, len(audit))
+    log.info(
+        "%d items chosen by %s, %d drawn to measure",
+        len(work),
+        strategy_of(round_, campaign).name,
+        len(audit),
+    )
     return rounds.store(workplace.engine, round_, batch=reference)
 
 
@@ -88,7 +93,9 @@ def draw_audit(
         probability = (row + 1) / drawable
         reason = {"audit": "drawn at random to measure", "draw": row + 1, "probability": probability}
         payload = {name: reserve.column(name)[row].as_py() for name in campaign.pool.payload}
-        picks.append(_pick(reserve.column(id_column)[row].as_py(), "audit", rank, None, reason, probability, payload))
+        picks.append(
+            _pick(reserve.column(id_column)[row].as_py(), "audit", rank, None, reason, probability, payload)
+        )
     return picks
 
 

@@ -38,7 +38,9 @@ def track(workplace: Workplace, round_: Round) -> Round:
     assert row.mlflow_run_id is not None
     picks = batches.batch_of(workplace.engine, round_)
     report = markdown(round_, campaign, links(workplace, round_), picks)
-    tracked = workplace.tracker.log_round(round_.mlflow_run_id, record(workplace, round_, campaign, picks, report))
+    tracked = workplace.tracker.log_round(
+        round_.mlflow_run_id, record(workplace, round_, campaign, picks, report)
+    )
     labels = (round_.measures or {})["counts"]["labels"]
     if best_estimates(round_.measures or {}):
         workplace.tracker.append_curve(row.mlflow_run_id, round_.number, labels, curve_point(round_))
@@ -119,7 +121,11 @@ def metrics(workplace: Workplace, round_: Round, picks: list[dict[str, Any]]) ->
 def curve_point(round_: Round) -> dict[str, Any]:
     """Give the round's point on the learning curves: every estimate of every yardstick."""
     groups = (round_.measures or {}).get("estimates", {})
-    return {f"{group}/{name}": one for group, values in groups.items() for name, one in estimates_of(values).items()}
+    return {
+        f"{group}/{name}": one
+        for group, values in groups.items()
+        for name, one in estimates_of(values).items()
+    }
 
 
 def links(workplace: Workplace, round_: Round) -> dict[str, str]:
@@ -175,7 +181,9 @@ def _model(workplace: Workplace, round_: Round, campaign: Campaign) -> RoundMode
         return None
     assert round_.features is not None
     space = space_of(workplace, round_)
-    return RoundModel(model, tuple(space.names), campaign.classes, round_.features.uri, round_.features.sha256)
+    return RoundModel(
+        model, tuple(space.names), campaign.classes, round_.features.uri, round_.features.sha256
+    )
 
 
 def _datasets(workplace: Workplace, round_: Round, campaign: Campaign) -> list[DataSet]:

@@ -164,16 +164,18 @@ def _import_seed(workplace: Workplace, round_: Round, campaign: Campaign) -> Non
     from tasks.pool.read import read_labels
 
     file = campaign.seed_labels
-    seed = read_labels(
-        workplace.storage, file.uri, id=file.id, label=file.label, classes=campaign.classes
-    )
+    seed = read_labels(workplace.storage, file.uri, id=file.id, label=file.label, classes=campaign.classes)
     ids = seed.column(file.id).to_pylist()
-    new = label_store.import_seed(workplace.engine, round_.campaign_id, ids, seed.column(file.label).to_pylist())
+    new = label_store.import_seed(
+        workplace.engine, round_.campaign_id, ids, seed.column(file.label).to_pylist()
+    )
     if new:
         log.info("%d seed labels imported", new)
 
 
-def _rows_of_seed_file(workplace: Workplace, campaign: Campaign, manifest: Manifest, ids: pa.Array) -> pa.Table:
+def _rows_of_seed_file(
+    workplace: Workplace, campaign: Campaign, manifest: Manifest, ids: pa.Array
+) -> pa.Table:
     """Read items that only the seed file has; none when it lacks the pool's columns."""
     from tasks.pool.read import read_table
 

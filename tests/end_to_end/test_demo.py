@@ -33,7 +33,9 @@ def test_it_says_in_words_what_the_figures_show(demo):
 
 def test_the_servers_stay_up(demo, stack_home):
     parts = json.loads(labelrounds("status", "--json", home=stack_home).stdout)
-    assert {part["health"] for part in parts if part["name"] in ("postgres", "s3", "mlflow", "prefect")} == {"healthy"}
+    assert {part["health"] for part in parts if part["name"] in ("postgres", "s3", "mlflow", "prefect")} == {
+        "healthy"
+    }
 
 
 def test_a_campaign_of_the_demo_stays_stopped_until_its_budget_is_raised(demo, stack_home):

@@ -69,5 +69,3 @@ def test_every_setting_is_on_the_page():
 def test_files_that_the_page_links_exist():
     for target in re.findall(r"\]\(([^)#]+)\)", README):
         assert (ROOT / target).exists() or target.startswith("http"), target
-
-

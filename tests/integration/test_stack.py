@@ -261,7 +261,9 @@ def test_down_and_status_of_nothing(home: Path) -> None:
 
 
 def test_mlflow_and_prefect_answer_and_pass_artifacts_to_s3(stack: StackState, settings: Settings) -> None:
-    assert {part.name: part.health for part in status(settings.home)} == dict.fromkeys(
+    # Another test of the session may have started the worker, and campaigns may have experiments.
+    health = {part.name: part.health for part in status(settings.home)}
+    assert {name: health[name] for name in ("postgres", "s3", "mlflow", "prefect")} == dict.fromkeys(
         ("postgres", "s3", "mlflow", "prefect"), "healthy"
     )
     api = settings.mlflow_tracking_uri
@@ -272,7 +274,7 @@ def test_mlflow_and_prefect_answer_and_pass_artifacts_to_s3(stack: StackState, s
         pass
     assert Storage.from_settings(settings).get("s3://labelrounds/mlflow/probe/note.txt") == b"note"
     mlflow_database = stack.settings["database_url"].replace("/labelrounds", "/mlflow")
-    assert query(mlflow_database, "SELECT name FROM experiments") == [("Default",)]
+    assert ("Default",) in query(mlflow_database, "SELECT name FROM experiments")
     with urllib.request.urlopen(api.replace("127.0.0.1", "localhost")) as answer:
         assert b"MLflow" in answer.read()
     with urllib.request.urlopen(f"{settings.prefect_api_url}/admin/version") as answer:
