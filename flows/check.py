@@ -66,9 +66,9 @@ def forecast(settings: Settings, campaign: Campaign) -> Forecast:
     holdout = _known_labels(storage, campaign, campaign.holdout, manifest.columns)
     bought, spent, held, stopped = _so_far(settings, campaign.name)
     size = min(campaign.batch.size, max(0, campaign.budget.labels - bought), manifest.rows)
-    price = max(vendor.price_micros for vendor in campaign.vendors) * campaign.overlap
-    if campaign.budget.money_micros is not None and price:
-        size = min(size, max(0, campaign.budget.money_micros - spent - held) // price)
+    price = campaign.item_price_micro
+    if campaign.budget.money_micro is not None and price:
+        size = min(size, max(0, campaign.budget.money_micro - spent - held) // price)
     columns = manifest.columns
     return Forecast(
         items=manifest.rows,

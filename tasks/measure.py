@@ -146,12 +146,11 @@ def stop_signals(
 
     balance = campaigns.Balance(**measures["balance"])
     used = balance.spent_micro + balance.held_micro
-    limit = campaign.budget.money_micros
-    price = max(vendor.price_micros for vendor in campaign.vendors) * campaign.overlap
+    limit = campaign.budget.money_micro
     state = BudgetState(
         labels_left=campaign.budget.labels - balance.bought,
         money_left_micro=None if limit is None else limit - used,
-        price_micro=price,
+        price_micro=campaign.item_price_micro,
     )
     earlier = rounds.rounds_of(workplace.engine, round_.campaign)
     history = [

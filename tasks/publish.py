@@ -35,9 +35,9 @@ def publish(workplace: Workplace, round_: Round) -> Round:
         round_,
         picks_of(workplace, round_, campaign),
         overlap=campaign.overlap,
-        price_micro=max(vendor.price_micros for vendor in campaign.vendors),
+        price_micro=campaign.answer_price_micro,
         due_seconds=round(campaign.close.after_hours * 3600),
-        limits=Limits(campaign.budget.labels, campaign.budget.money_micros),
+        limits=Limits(campaign.budget.labels, campaign.budget.money_micro),
     )
     return rounds.find(workplace.engine, round_.round_id)
 

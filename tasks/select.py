@@ -71,9 +71,9 @@ def affordable(workplace: Workplace, round_: Round, campaign: Campaign) -> int:
     """Give the batch's size: what the campaign asks for, or what labels and money are left for."""
     balance = campaigns.balance(workplace.engine, round_.campaign_id)
     size = min(campaign.batch.size, campaign.budget.labels - balance.bought)
-    price = max(vendor.price_micros for vendor in campaign.vendors) * campaign.overlap
-    if campaign.budget.money_micros is not None and price:
-        left = campaign.budget.money_micros - balance.spent_micro - balance.held_micro
+    price = campaign.item_price_micro
+    if campaign.budget.money_micro is not None and price:
+        left = campaign.budget.money_micro - balance.spent_micro - balance.held_micro
         size = min(size, left // price)
     return max(0, size)
 

@@ -87,7 +87,7 @@ def record(
         labels=measures["counts"]["labels"],
         params=parameters(campaign),
         tags={name: value for name, value in tags.items() if value},
-        metrics=metrics(workplace, round_, picks),
+        metrics=metrics(round_, picks),
         estimates={group: estimates_of(values) for group, values in groups.items()},
         model=_model(workplace, round_, campaign),
         datasets=_datasets(workplace, round_, campaign),
@@ -99,17 +99,19 @@ def record(
     )
 
 
-def metrics(workplace: Workplace, round_: Round, picks: list[dict[str, Any]]) -> dict[str, float]:
+def metrics(round_: Round, picks: list[dict[str, Any]]) -> dict[str, float]:
     """Give the round's counts and money, named so that the table of rounds reads well."""
     measures = round_.measures or {}
-    balance = campaigns.balance(workplace.engine, round_.campaign_id)
+    # As it was when the round was measured, however late it is tracked; the batch's own reservation on top.
+    balance = campaigns.Balance(**measures["balance"])
+    reserved = campaign_of(round_).item_price_micro * len(picks)
     values: dict[str, float] = {
         "labels": measures["counts"]["labels"],
         "labels_trained": measures["counts"]["trained"],
         "batch/items": len(picks),
         "batch/audit": sum(pick["kind"] == "audit" for pick in picks),
         "money/spent": balance.spent_micro / 1e6,
-        "money/held": balance.held_micro / 1e6,
+        "money/held": (balance.held_micro + reserved) / 1e6,
     }
     pool = measures.get("pool")
     if pool:

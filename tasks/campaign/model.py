@@ -79,7 +79,7 @@ Amount = Annotated[Decimal, BeforeValidator(_refuse_bool), Field(ge=0, le=10**12
 Metric = Literal["accuracy", "macro_f1", "auc"]
 
 
-def _micros(amount: Decimal) -> int:
+def _micro(amount: Decimal) -> int:
     return int(amount * MICRO)
 
 
@@ -128,9 +128,9 @@ class Budget(_Part):
     currency: Annotated[str, AfterValidator(_check_currency)] = "USD"
 
     @property
-    def money_micros(self) -> int | None:
+    def money_micro(self) -> int | None:
         """`money` in micro units; None when only labels are limited."""
-        return None if self.money is None else _micros(self.money)
+        return None if self.money is None else _micro(self.money)
 
 
 class Batch(_Part):
@@ -205,9 +205,9 @@ class Vendor(_Part):
     lease_minutes: Annotated[Number, Field(gt=0, le=60 * 24 * 90)] = 60
 
     @property
-    def price_micros(self) -> int:
+    def price_micro(self) -> int:
         """Price of one answer in micro units."""
-        return _micros(self.price)
+        return _micro(self.price)
 
 
 class Close(_Part):
@@ -281,6 +281,16 @@ class Campaign(_Part):
     def shortlist(self) -> int:
         """Candidates that scoring the pool leaves for batch selection."""
         return self.strategy.shortlist or max(AUTO_SHORTLIST, 10 * self.batch.size)
+
+    @property
+    def answer_price_micro(self) -> int:
+        """What is held for one answer, in micro units: the price of the dearest vendor."""
+        return max(vendor.price_micro for vendor in self.vendors)
+
+    @property
+    def item_price_micro(self) -> int:
+        """What is held for one item with its overlap, in micro units."""
+        return self.answer_price_micro * self.overlap
 
     @property
     def pool_spec(self) -> PoolSpec:

@@ -179,6 +179,7 @@ def parts(home: Path) -> dict[str, PartStatus]:
     return {part.name: part for part in status(home)}
 
 
+@pytest.mark.slow
 def test_the_worker_runs_a_deployed_flow_and_comes_back(
     client: Any, campaign: Campaign, settings: Settings, home: Path, bucket: str
 ) -> None:

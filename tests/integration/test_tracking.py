@@ -245,6 +245,7 @@ class DiesAfter:
         return dying
 
 
+@pytest.mark.slow
 def test_a_crash_after_any_write_leaves_nothing_doubled(uri, tracker, campaign, model):
     whole = f"{campaign}-whole"
     track(tracker, plain(whole, model))

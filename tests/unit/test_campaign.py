@@ -49,7 +49,7 @@ def test_defaults_of_a_minimal_campaign():
     assert campaign.pool_spec.auto
     assert campaign.pool_spec.named == ("id", "text")
     assert campaign.batch.audit_size == 10
-    assert campaign.budget.money_micros is None
+    assert campaign.budget.money_micro is None
 
 
 def test_shortlist_grows_with_the_batch():
@@ -60,8 +60,8 @@ def test_shortlist_grows_with_the_batch():
 def test_money_is_exact():
     text = MINIMAL.replace("0.10", "0.07").replace("labels: 900", "labels: 900, money: 1234567.000001")
     campaign = parse_campaign(text, "spam.yaml")
-    assert campaign.vendors[0].price_micros == 70_000
-    assert campaign.budget.money_micros == 1_234_567_000_001
+    assert campaign.vendors[0].price_micro == 70_000
+    assert campaign.budget.money_micro == 1_234_567_000_001
     assert campaign.budget.money == Decimal("1234567.000001")
 
 
@@ -69,7 +69,7 @@ def test_money_is_exact():
 def test_every_amount_of_micro_units_survives(micros: int):
     text = MINIMAL.replace("0.10", f"{micros // 10**6}.{micros % 10**6:06}")
     campaign = parse_campaign(text, "spam.yaml")
-    assert campaign.vendors[0].price_micros == micros
+    assert campaign.vendors[0].price_micro == micros
     assert Campaign.from_json(campaign.to_json()) == campaign
 
 

@@ -6,6 +6,8 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import pytest
+
 from tests.end_to_end.crashes.command import Ended, Nursery
 from tests.end_to_end.crashes.world import BATCH, PRICE_MICRO, World, differences
 
@@ -34,6 +36,7 @@ def test_collection_that_is_killed_at_every_write_makes_each_label_once(
     assert differences(world.traces(name), undisturbed["second"]) == []
 
 
+@pytest.mark.slow
 def test_overdue_collection_that_is_killed_at_every_write_releases_each_cent_once(
     world: World, nursery: Nursery
 ) -> None:

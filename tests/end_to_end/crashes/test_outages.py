@@ -35,9 +35,9 @@ def assert_says(ended: Ended, who: str) -> None:
     ("part", "who"),
     [
         ("mlflow", "MLflow at"),
-        ("prefect", "Prefect at"),
-        ("s3", "does not answer"),
-        ("postgres", "Postgres at"),
+        pytest.param("prefect", "Prefect at", marks=pytest.mark.slow),
+        pytest.param("s3", "does not answer", marks=pytest.mark.slow),
+        pytest.param("postgres", "Postgres at", marks=pytest.mark.slow),
     ],
 )
 def test_a_round_whose_server_dies_says_so_and_is_finished_by_the_next_start(
