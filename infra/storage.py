@@ -5,19 +5,19 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, cast
-from urllib.parse import urlsplit
 
+from infra.ranges import READ_AHEAD, RangeReader
+from infra.s3_client import make_client
 from infra.settings import Settings
 from tasks.errors import NotFound, PoolChanged, RoundError, ServiceUnavailable, SettingsError, UsageError
 from tasks.pool.store import StoredObject
 
 if TYPE_CHECKING:
-    from types_boto3_s3 import S3Client
+    pass
 
-READ_AHEAD = 8 * 1024 * 1024
 DIGEST = "sha256"  # the metadata field in which `put_once` keeps the content's digest
 MISSING = {"404", "NoSuchKey", "NotFound"}
 DENIED = {
@@ -64,7 +64,7 @@ class Storage:
         self.endpoint = endpoint or "Amazon S3"
         self._region = region
         self._attempts = attempts
-        self._client = _client(endpoint, access_key_id, secret_access_key, region, attempts)
+        self._client = make_client(endpoint, access_key_id, secret_access_key, region, attempts)
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Storage:
@@ -113,7 +113,7 @@ class Storage:
             raise PoolChanged(
                 f"{uri} {what} since it was listed (ETag {etag}); start a new round to read it anew"
             )
-        return cast(BinaryIO, io.BufferedReader(_RangeReader(self, found), READ_AHEAD))
+        return cast(BinaryIO, io.BufferedReader(RangeReader(self, found), READ_AHEAD))
 
     def get(self, uri: str) -> bytes:
         """Return an object's content."""
@@ -251,7 +251,7 @@ class Storage:
         return True
 
     @contextlib.contextmanager
-    def _errors(self, what: str, *, pass_on: set[str] = frozenset(), again: bool = False) -> Iterator[None]:  # type: ignore[assignment]
+    def _errors(self, what: str, *, pass_on: Set[str] = frozenset(), again: bool = False) -> Iterator[None]:
         """Turn boto3's exceptions into ours."""
         from botocore.exceptions import BotoCoreError, ClientError
 
@@ -300,49 +300,6 @@ class _RefusedError(Exception):
         super().__init__(f"{what}: {code}")
 
 
-class _RangeReader(io.RawIOBase):
-    """One version of an object, read where and as far as it is asked for."""
-
-    def __init__(self, storage: Storage, found: StoredObject) -> None:
-        self._storage = storage
-        self._found = found
-        self._position = 0
-        self.name = found.uri
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._position
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._found.size}[whence]
-        if base + offset < 0:
-            raise ValueError(f"seek to {base + offset}, before the start")
-        self._position = base + offset
-        return self._position
-
-    def readall(self) -> bytes:
-        # The inherited one reads 8 KiB at a time: a request each.
-        pieces = []
-        while (length := min(READ_AHEAD, self._found.size - self._position)) > 0:
-            pieces.append(self._storage.read_range(self._found, self._position, length))
-            self._position += length
-        return b"".join(pieces)
-
-    def readinto(self, buffer: Any) -> int:
-        length = min(len(buffer), self._found.size - self._position)
-        if length <= 0:
-            return 0
-        data = self._storage.read_range(self._found, self._position, length)
-        buffer[: len(data)] = data
-        self._position += len(data)
-        return len(data)
-
-
 def split(uri: str, *, key_needed: bool = True) -> tuple[str, str]:
     """Split ``s3://bucket/key`` into bucket and key.
 
@@ -356,37 +313,6 @@ def split(uri: str, *, key_needed: bool = True) -> tuple[str, str]:
     if scheme != "s3" or not separator or not bucket or (key_needed and not key):
         raise UsageError(f"{uri}: must be s3://bucket/{'key' if key_needed else 'prefix'}")
     return bucket, key
-
-
-def _client(
-    endpoint: str | None, access_key_id: str | None, secret_access_key: str | None, region: str, attempts: int
-) -> S3Client:
-    import boto3
-    from botocore.config import Config
-
-    options: dict[str, Any] = {
-        "retries": {"mode": "standard", "total_max_attempts": attempts},
-        "connect_timeout": 5,
-        "read_timeout": 60,
-        "max_pool_connections": 32,
-    }
-    if endpoint is not None:
-        # Others than Amazon know neither the newer checksums nor, on a plain host, buckets as subdomains.
-        options |= {
-            "request_checksum_calculation": "when_required",
-            "response_checksum_validation": "when_required",
-            "s3": {"addressing_style": "path"},
-        }
-        if urlsplit(endpoint).hostname in ("127.0.0.1", "localhost", "::1"):
-            options["proxies"] = {}  # a company's HTTP proxy is not for this machine
-    return boto3.session.Session().client(
-        "s3",
-        endpoint_url=endpoint,
-        aws_access_key_id=access_key_id,
-        aws_secret_access_key=secret_access_key,
-        region_name=region,
-        config=Config(**options),
-    )
 
 
 def _prefix(key: str) -> str:

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
 from tasks.errors import ServiceUnavailable, SettingsError
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 OLDEST_SERVER = 150000
@@ -109,7 +113,7 @@ def _current(connection: sa.Connection) -> str | None:
     ).scalar_one_or_none()
 
 
-def _newest(config: object) -> str | None:
+def _newest(config: Config) -> str | None:
     from alembic.script import ScriptDirectory
 
-    return ScriptDirectory.from_config(config).get_current_head()  # type: ignore[arg-type]
+    return ScriptDirectory.from_config(config).get_current_head()
