@@ -124,7 +124,7 @@ def lines(campaign: Campaign, found: Forecast) -> list[str]:
     """Say it in plain lines."""
     currency = campaign.budget.currency
     said = [
-        f"campaign {campaign.name} is valid: {len(campaign.classes)} classes, strategy {campaign.strategy.name}",
+        f"campaign {campaign.name} is valid: {len(campaign.classes)} classes, strategy {campaign.strategy.title}",
         f"pool: {found.items:,} items in {found.objects:,} objects under {campaign.pool.uri}",
     ]
     said += [

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flows import console
+from flows.bench.command import bench
 from flows.names import is_file_name
+from flows.simulate.command import simulate
 from infra.settings import QUIET, load_settings, read_given
 from tasks.errors import LabelRoundsError, ServiceUnavailable
 
@@ -36,6 +38,12 @@ def cli() -> None:
 
     Begin with `labelrounds demo`.
     """
+
+
+cli.add_command(bench)
+
+
+cli.add_command(simulate)
 
 
 def main() -> None:
@@ -273,9 +281,9 @@ def labels_export(campaign: str, as_json: bool) -> None:
 
 def _load(campaign: str) -> Campaign:
     from tasks.campaign import load_campaign
-    from tasks.strategies import names
+    from tasks.strategies import get
 
-    return load_campaign(campaign, known_strategies=names())
+    return load_campaign(campaign, find_strategy=get)
 
 
 def _validate(campaign: str) -> None:

@@ -79,7 +79,7 @@ def upload(settings: Settings, path: Path, uri: str) -> list[dict[str, Any]]:
 def add_vendor(settings: Settings, name: str) -> str:
     """Register a vendor and give it a login."""
     from infra.database import queue
-    from tasks.campaign.model import check_name
+    from tasks.campaign.values import check_name
 
     try:
         check_name(name)

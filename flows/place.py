@@ -10,7 +10,7 @@ from infra.database import campaigns
 from infra.settings import load_settings
 from infra.workplace import Workplace
 from tasks.campaign import Campaign, load_campaign
-from tasks.strategies import names
+from tasks.strategies import get
 
 
 @contextmanager
@@ -38,5 +38,5 @@ def find_campaign(place: Workplace, campaign: str) -> Campaign:
         When there is no such file or campaign, or the file has mistakes.
     """
     if is_file_name(campaign):
-        return load_campaign(campaign, known_strategies=names())
+        return load_campaign(campaign, find_strategy=get)
     return Campaign.model_validate(campaigns.find(place.engine, campaign).spec)

@@ -8,10 +8,11 @@ from flows.place import find_campaign
 from infra.database import rounds
 from infra.settings import Settings
 from infra.workplace import Workplace
+from tasks.choice import known_of
 from tasks.errors import UsageError
 from tasks.outputs import campaign_of, manifest_of
 from tasks.reference import Reference
-from tasks.score import TAKEN, Scan
+from tasks.score import Scan
 from tasks.select import ITEM, KIND, RANK, draw_audit, pick_work
 
 
@@ -61,14 +62,15 @@ def verify(settings: Settings, campaign: str, number: int) -> Verification:
             raise UsageError(f"campaign {name}: round {number} is {round_.state} and has chosen no batch")
         stored = place.fetch_table(round_.batch).to_pylist()
         spec = campaign_of(round_)
-        taken = place.fetch_table(Reference.from_json(measures["taken"])).column(TAKEN).to_pylist()
+        taken = place.fetch_table(Reference.from_json(measures["taken"]))
         scan = Scan(place, round_, spec, manifest_of(place, round_), taken)
         for _ in scan.run():
             pass
         id_column = scan.manifest.columns.id
         work = sum(row[KIND] == "work" for row in stored)
+        known = known_of(place, round_, scan.known(), taken)
         again = [
-            *pick_work(scan.shortlist(), id_column, work, spec, round_, scan.known_features()),
+            *pick_work(place, round_, scan.shortlist(), known, work),
             *draw_audit(scan.audit(), id_column, len(stored) - work, spec, round_),
         ]
         before, after = ({(row[ITEM], row[KIND], row[RANK]) for row in rows} for rows in (stored, again))

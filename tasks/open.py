@@ -40,7 +40,7 @@ def parameters(campaign: Campaign) -> dict[str, object]:
     return {
         "classes": ", ".join(campaign.classes),
         "pool": campaign.pool.uri,
-        "strategy": campaign.strategy.name,
+        "strategy": campaign.strategy.title,
         "batch_size": campaign.batch.size,
         "audit_share": campaign.batch.audit_share,
         "overlap": campaign.overlap,

@@ -39,7 +39,7 @@ def round_pictures(round_: Round, campaign: Campaign, picks: list[dict[str, Any]
     if pool and pool["scores"] and scores:
         cut = None if round_.model is None else min(scores)
         found["scores"] = plots.score_histogram(
-            np.array(pool["scores"]), cut, measure=campaign.strategy.name, batch=len(scores)
+            np.array(pool["scores"]), cut, measure=campaign.strategy.title, batch=len(scores)
         )
     return found
 
@@ -84,7 +84,7 @@ def learning_curve(workplace: Workplace, round_: Round, campaign: Campaign) -> C
     if not points:
         return None
     labels, value, low, high = (np.array(column, dtype=float) for column in zip(*points, strict=True))
-    return Curve(labels, value, low, high, name=campaign.strategy.name)
+    return Curve(labels, value, low, high, name=campaign.strategy.title)
 
 
 def _table(rows: list[tuple[int, str, int]], columns: tuple[str, ...] | list[str]) -> tuple[Any, list[int]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,46 +16,32 @@ from infra.database import rounds
 from infra.database.rounds import Round
 from infra.workplace import Workplace
 from tasks.campaign import Campaign
+from tasks.choice import (
+    MATRIX,
+    SOURCE,
+    TAKEN,
+    description_of,
+    generator,
+    known_classes,
+    lists,
+    shortlist_size,
+    strategy_of,
+)
 from tasks.matrices import matrices
-from tasks.outputs import campaign_of, folder, manifest_of, model_of, space_of
+from tasks.outputs import campaign_of, folder, manifest_of
 from tasks.report import ScoringProgress
 from tasks.step import step
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from tasks.models import Model
     from tasks.pool.manifest import Manifest
     from tasks.pool.sampling import BottomK
-    from tasks.strategies import Strategy
 
 log = logging.getLogger(__name__)
 
-COLD_START = "cluster_cover"
 HISTOGRAM_ROWS = 5_000
-SCORE, PROBA, FEATURES, PREDICTED, TAKEN = "__score", "__proba", "__features", "__predicted", "item_id"
-
-
-def strategy_of(round_: Round, campaign: Campaign) -> Strategy:
-    """Give the campaign's strategy, or the cover of a cold start."""
-    from tasks.strategies import get
-
-    return get(
-        campaign.strategy.name
-        if round_.model is not None or campaign.strategy.name == "random"
-        else COLD_START
-    )
-
-
-def generator(campaign: Campaign, round_: Round) -> np.random.Generator:
-    """Make the round's generator for choosing: each call begins it anew.
-
-    Scoring and selecting begin from the same seed, so that ties fall the same way in both and the batch is the
-    one that a look at the whole pool at once would give.
-    """
-    from tasks.pool.sampling import purpose_key
-
-    return np.random.default_rng(purpose_key(campaign.seed, f"choice:{round_.number}"))
+SCORE, PREDICTED = "__score", "__predicted"
 
 
 @step("score the pool")
@@ -68,7 +55,7 @@ def score(workplace: Workplace, round_: Round) -> Round:
         return round_
     campaign = campaign_of(round_)
     manifest = manifest_of(workplace, round_)
-    taken = label_store.taken_items(workplace.engine, round_.campaign_id)
+    taken = taken_table(label_store.taken_items(workplace.engine, round_.campaign_id))
     scan = Scan(workplace, round_, campaign, manifest, taken)
     with ScoringProgress(manifest.rows, round_) as progress:
         for rows in scan.run():
@@ -77,11 +64,8 @@ def score(workplace: Workplace, round_: Round) -> Round:
     audit = workplace.keep_table(folder(round_), "audit", scan.audit())
     measures = {**(round_.measures or {}), "pool": scan.summary()}
     # What was not free then, so that the choice can be verified later.
-    measures["taken"] = workplace.keep_table(folder(round_), "taken", taken_table(taken)).to_json()
-    known = scan.known_features()
-    if known is not None:
-        reference = workplace.keep_array(folder(round_), "known", known)
-        measures["known"] = reference.to_json()
+    measures["taken"] = workplace.keep_table(folder(round_), "taken", taken).to_json()
+    measures["known"] = workplace.keep_table(folder(round_), "known", scan.known()).to_json()
     log.info("%d of %d items are free; %d on the shortlist", scan.free, manifest.rows, shortlist.rows)
     return rounds.store(
         workplace.engine, round_, "scored", shortlist=shortlist, audit=audit, measures=measures
@@ -101,22 +85,23 @@ class Scan:
     Parameters
     ----------
     taken
-        Ids that are labelled, in flight or answered.
+        Ids that are labelled, in flight or answered, and what chose them; from `taken_table`.
     """
 
     def __init__(
-        self, workplace: Workplace, round_: Round, campaign: Campaign, manifest: Manifest, taken: list[str]
+        self, workplace: Workplace, round_: Round, campaign: Campaign, manifest: Manifest, taken: pa.Table
     ) -> None:
         import pyarrow as pa
 
         from tasks.pool.sampling import BottomK, purpose_key
-        from tasks.strategies import Shortlist, tie_key
+        from tasks.strategies import Shortlist, score_needs, stages, tie_key, wants
 
         self.workplace, self.round, self.campaign, self.manifest = workplace, round_, campaign, manifest
-        self.strategy = strategy_of(round_, campaign)
-        self.space = space_of(workplace, round_)
-        self.model: Model | None = model_of(workplace, round_)
-        self.taken = pa.array(taken, pa.string())
+        strategy = strategy_of(round_, campaign, manifest.columns)
+        self.description = description_of(workplace, round_, strategy)
+        self.stages = stages(strategy)
+        self.fields = frozenset().union(*(score_needs(stage) for stage in self.stages)) | {"proba"}
+        self.taken = taken.column(TAKEN).combine_chunks()
         self.seed_ids = pa.array(
             [
                 one.item_id
@@ -126,15 +111,17 @@ class Scan:
             pa.string(),
         )
         self.free = self.drawable = 0
-        self.strategy_sees_features = "features" in self.strategy.needs
-        self._known: list[NDArray[np.float32]] = []
+        self.known_classes = known_classes(workplace, round_)
+        # Only these strategies look at what is labelled or in flight.
+        self.keeps_known = any(name[:6] == "known_" or name == "features" for name in wants(strategy))
+        self._known: list[pa.Table] = []
         # The reserve is the same part of the pool in every round, and no model ever chooses from it: that is
         # what keeps the audit a uniform draw although the rest of the pool is picked over.
         self.reserve_size = reserve_size(campaign, manifest.rows)
         self._reserve: BottomK = BottomK(max(1, self.reserve_size), purpose_key(campaign.seed, "audit"))
-        self._shortlist = Shortlist(
-            campaign.shortlist + self.reserve_size, tie_key(generator(campaign, round_))
-        )
+        self.size = shortlist_size(strategy, campaign, len(self.description.space.names))
+        key = tie_key(generator(campaign, round_))
+        self._shortlists = [Shortlist(self.size + self.reserve_size, key) for _ in self.stages]
         self._sample: BottomK = BottomK(HISTOGRAM_ROWS, purpose_key(campaign.seed, "histogram"))
 
     def run(self) -> Iterator[int]:
@@ -143,8 +130,11 @@ class Scan:
 
         assert self.round.features is not None
         id_column = self.manifest.columns.id
-        shown = list(dict.fromkeys((id_column, *self.campaign.pool.payload)))
-        for table, X in matrices(self.workplace, self.manifest, self.space, self.round.features.uri, shown):
+        quotas = self.campaign.strategy.quotas
+        group = () if quotas is None or quotas.group is None else (quotas.group,)
+        shown = list(dict.fromkeys((id_column, *self.campaign.pool.payload, *group)))
+        space = self.description.space
+        for table, X in matrices(self.workplace, self.manifest, space, self.round.features.uri, shown):
             ids = table.column(id_column)
             if self.reserve_size:
                 drawable = pc.invert(pc.is_in(ids, self.seed_ids))
@@ -153,8 +143,8 @@ class Scan:
                 self._reserve.update(rows.column(id_column), rows)
             free = pc.invert(pc.is_in(ids, self.taken))
             mask = np.asarray(free)
-            if self.strategy_sees_features:
-                self._known.append(self.space.embed(X[~mask]))
+            if self.keeps_known and not mask.all():
+                self._known.append(_known_table(ids.filter(pc.invert(free)), X[~mask]))
             if mask.any():
                 self._consider(table.select(shown).filter(free), X[mask])
             yield table.num_rows
@@ -162,39 +152,48 @@ class Scan:
     def _consider(self, table: pa.Table, X: NDArray[np.float32]) -> None:
         import pyarrow as pa
 
-        from tasks.strategies import Candidates
-
         ids = table.column(self.manifest.columns.id)
-        proba = None if self.model is None else self.model.predict(X)
-        embedded = self.space.embed(X) if self.strategy_sees_features else None
-        candidates = Candidates(ids=np.asarray(ids.to_pylist(), dtype=object), proba=proba, features=embedded)
-        scores = self.strategy.score(candidates, generator(self.campaign, self.round))
+        names = np.asarray(ids.to_pylist(), dtype=object)
+        candidates = self.description.candidates(names, X, self.fields)
+        if "known_classes" in self.fields:
+            candidates = replace(candidates, known_classes=self.known_classes)
+        scores = [stage.score(candidates, generator(self.campaign, self.round)) for stage in self.stages]
         self.free += table.num_rows
-        table = table.append_column(SCORE, pa.array(scores, pa.float32()))
+        proba = candidates.proba
         predicted = np.full(len(X), -1) if proba is None else proba.argmax(axis=1)
-        self._sample.update(ids, pa.table({SCORE: table.column(SCORE), PREDICTED: predicted}))
-        if proba is not None:
-            table = table.append_column(PROBA, _lists(proba))
-        if embedded is not None:
-            table = table.append_column(FEATURES, _lists(embedded))
-        self._shortlist.update(scores, ids, table)
+        self._sample.update(ids, pa.table({SCORE: pa.array(scores[0], pa.float32()), PREDICTED: predicted}))
+        table = table.append_column(MATRIX, lists(X))
+        for shortlist, score in zip(self._shortlists, scores, strict=True):
+            shortlist.update(score, ids, table)
 
     def shortlist(self) -> pa.Table:
-        """Give the candidates, most worth first, without those that the audit reserves."""
+        """Give the candidates of all stages, most worth first, without those that the audit reserves."""
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        table = self._shortlist.result()
-        if table is None:
-            return pa.table({self.manifest.columns.id: pa.array([], pa.string())})
+        id_column = self.manifest.columns.id
+        tables = [table for one in self._shortlists if (table := one.result()) is not None]
+        if not tables:
+            return pa.table({id_column: pa.array([], pa.string())})
         if self.reserve_size:
-            reserved = self._reserve.result().column(self.manifest.columns.id).combine_chunks()
-            table = table.filter(pc.invert(pc.is_in(table.column(self.manifest.columns.id), reserved)))
-        return table.slice(0, self.campaign.shortlist)
+            reserved = self._reserve.result().column(id_column).combine_chunks()
+            tables = [
+                table.filter(pc.invert(pc.is_in(table.column(id_column), reserved))) for table in tables
+            ]
+        union = tables[0].slice(0, self.size)
+        for table in tables[1:]:
+            more = table.slice(0, self.size)
+            new = pc.invert(pc.is_in(more.column(id_column), union.column(id_column).combine_chunks()))
+            union = pa.concat_tables([union, more.filter(new)])
+        return union
 
-    def known_features(self) -> NDArray[np.float32] | None:
-        """Give the features of what is labelled or in flight, which diversity counts as cover."""
-        return np.concatenate(self._known) if self._known else None
+    def known(self) -> pa.Table:
+        """Give ids and matrix of what is labelled or in flight in the pool; no row where the strategy looks at none."""
+        import pyarrow as pa
+
+        width = len(self.description.space.names)
+        none = _known_table(pa.array([], pa.string()), np.zeros((0, width), np.float32))
+        return pa.concat_tables([none, *self._known])
 
     def audit(self) -> pa.Table:
         """Give the audit's reserve in the order of its draw, with what is still to be drawn marked."""
@@ -208,6 +207,11 @@ class Scan:
             "__drawn", pc.is_in(reserve.column(self.manifest.columns.id), self.taken)
         )
 
+    def _reserved_free(self) -> int:
+        """Count free items that are kept for the audit, from which no strategy chooses."""
+        audit = self.audit()
+        return audit.column("__drawn").to_pylist().count(False) if audit.num_rows else 0
+
     def summary(self) -> dict[str, Any]:
         """Count the pool and keep a uniform sample of its scores and predicted classes."""
         sample = self._sample.result() if self.free else None
@@ -215,9 +219,10 @@ class Scan:
             "items": self.manifest.rows,
             "free": self.free,
             "drawable": self.drawable,
+            "choosable": self.free - self._reserved_free(),
             "scores": [] if sample is None else np.asarray(sample.column(SCORE)).round(5).tolist(),
             "predicted": []
-            if sample is None or self.model is None
+            if sample is None or self.description.model is None
             else np.bincount(
                 np.asarray(sample.column(PREDICTED)), minlength=len(self.campaign.classes)
             ).tolist(),
@@ -228,15 +233,17 @@ class Scan:
         }
 
 
-def taken_table(ids: list[str]) -> pa.Table:
-    """Put the ids that are not free into a table, in an order of their own."""
+def taken_table(taken: dict[str, str]) -> pa.Table:
+    """Put what is not free, and what chose it, into a table in an order of its own."""
     import pyarrow as pa
 
-    return pa.table({TAKEN: pa.array(sorted(ids), pa.string())})
+    ids = sorted(taken)
+    return pa.table(
+        {TAKEN: pa.array(ids, pa.string()), SOURCE: pa.array([taken[i] for i in ids], pa.string())}
+    )
 
 
-def _lists(matrix: NDArray[np.float32]) -> pa.FixedSizeListArray:
+def _known_table(ids: Any, X: NDArray[np.float32]) -> pa.Table:
     import pyarrow as pa
 
-    flat = pa.array(np.ascontiguousarray(matrix).reshape(-1), pa.float32())
-    return pa.FixedSizeListArray.from_arrays(flat, matrix.shape[1])
+    return pa.table({TAKEN: ids.cast(pa.string()), MATRIX: lists(X)})

@@ -7,20 +7,20 @@ import logging
 import math
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from infra.database import campaigns, rounds
 from infra.database.rounds import Round
 from infra.workplace import Workplace
 from tasks.campaign import Campaign
+from tasks.choice import Known, candidates_of, description_of, generator, known_of, strategy_of
 from tasks.errors import PoolExhausted
 from tasks.outputs import campaign_of, folder, manifest_of
 from tasks.reference import Reference
-from tasks.score import FEATURES, PROBA, generator, strategy_of
 from tasks.step import step
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from tasks.strategies import Selection
 
 log = logging.getLogger(__name__)
 
@@ -51,9 +51,7 @@ def select(workplace: Workplace, round_: Round) -> Round:
     to_draw = max(campaign.batch.audit_items(size), size - shortlist.num_rows)
     audit = draw_audit(reserve, columns.id, to_draw, campaign, round_)
     k = min(size - len(audit), shortlist.num_rows)
-    known = (round_.measures or {}).get("known")
-    cover = None if known is None else workplace.fetch_array(Reference.from_json(known))
-    work = pick_work(shortlist, columns.id, k, campaign, round_, cover) if k else []
+    work = pick_work(workplace, round_, shortlist, stored_known(workplace, round_), k) if k else []
     picks = [*work, *audit]
     if not picks:
         raise PoolExhausted(f"No free item is left in {campaign.pool.uri}; put more there to go on.")
@@ -61,7 +59,7 @@ def select(workplace: Workplace, round_: Round) -> Round:
     log.info(
         "%d items chosen by %s, %d drawn to measure",
         len(work),
-        strategy_of(round_, campaign).name,
+        campaign.strategy.title,
         len(audit),
     )
     return rounds.store(workplace.engine, round_, batch=reference)
@@ -99,36 +97,56 @@ def draw_audit(
     return picks
 
 
+def stored_known(workplace: Workplace, round_: Round) -> Known:
+    """Read what the scan found labelled or in flight."""
+    measures = round_.measures or {}
+    seen, taken = (workplace.fetch_table(Reference.from_json(measures[name])) for name in ("known", "taken"))
+    return known_of(workplace, round_, seen, taken)
+
+
 def pick_work(
-    shortlist: pa.Table, id_column: str, k: int, campaign: Campaign, round_: Round, cover: np.ndarray | None
+    workplace: Workplace, round_: Round, shortlist: pa.Table, known: Known, k: int
 ) -> list[dict[str, Any]]:
     """Let the strategy choose `k` items of the shortlist."""
-    from tasks.strategies import Candidates
-
-    strategy = strategy_of(round_, campaign)
-    candidates = Candidates(
-        ids=np.asarray(shortlist.column(id_column).to_pylist(), dtype=object),
-        proba=_matrix(shortlist, PROBA),
-        features=_matrix(shortlist, FEATURES),
-        known_features=cover,
-    )
+    campaign, columns = campaign_of(round_), manifest_of(workplace, round_).columns
+    strategy = strategy_of(round_, campaign, columns)
+    description = description_of(workplace, round_, strategy)
+    candidates = candidates_of(shortlist, columns.id, campaign, known, description, strategy)
     chosen = strategy.select_explained(candidates, k, generator(campaign, round_))
-    cold = None if round_.model is not None else (round_.measures or {}).get("counts", {}).get("cold_start")
     picks = []
     for rank, position in enumerate(chosen.positions.tolist(), start=1):
-        value = float(chosen.scores[rank - 1])
-        reason: dict[str, Any] = {"strategy": strategy.name, "score": round(value, 6), "rank": rank}
-        if chosen.clusters is not None:
-            reason["cluster"] = int(chosen.clusters[rank - 1])
-        if cold:
-            reason["cold_start"] = cold
-        probability = None
-        if strategy.name == "random":
-            free = (round_.measures or {})["pool"]["free"]
-            probability = reason["probability"] = k / free
+        reason = _reason(round_, campaign, chosen, rank - 1, len(candidates))
         payload = {name: shortlist.column(name)[position].as_py() for name in campaign.pool.payload}
-        picks.append(_pick(candidates.ids[position], "work", rank, value, reason, probability, payload))
+        score, probability = float(chosen.scores[rank - 1]), reason.get("probability")
+        picks.append(_pick(candidates.ids[position], "work", rank, score, reason, probability, payload))
     return picks
+
+
+def _reason(
+    round_: Round, campaign: Campaign, chosen: Selection, place: int, candidates: int
+) -> dict[str, Any]:
+    """Say why an item was picked."""
+    from tasks.strategies import COLD_START
+
+    measures = round_.measures or {}
+    cold = None if round_.model is not None else measures.get("counts", {}).get("cold_start")
+    if campaign.strategy.is_random:
+        cold = None
+    reason: dict[str, Any] = {
+        "strategy": COLD_START if cold else campaign.strategy.title,
+        "score": round(float(chosen.scores[place]), 6),
+        "rank": place + 1,
+    }
+    if chosen.clusters is not None and chosen.clusters[place] >= 0:
+        reason["cluster"] = int(chosen.clusters[place])
+    if chosen.parts is not None and chosen.parts[place] != reason["strategy"]:
+        reason["part"] = str(chosen.parts[place])
+    if cold:
+        reason["cold_start"] = cold
+    if chosen.drawn is not None and math.isfinite(chosen.drawn[place]):
+        # The shortlist of a uniform draw holds the smallest hashes of all that may be chosen.
+        reason["probability"] = float(chosen.drawn[place]) * candidates / measures["pool"]["choosable"]
+    return reason
 
 
 def _pick(
@@ -155,13 +173,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, str):
         return value.replace("\x00", "")
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _matrix(table: pa.Table, name: str) -> np.ndarray | None:
-    if name not in table.column_names:
-        return None
-    column = table.column(name).combine_chunks()
-    return np.asarray(column.flatten()).reshape(table.num_rows, -1)
 
 
 def _table(picks: list[dict[str, Any]]) -> pa.Table:

@@ -76,7 +76,7 @@ def record(
     groups = measures.get("estimates", {})
     tags = {
         "device": round_.device,
-        "strategy": campaign.strategy.name,
+        "strategy": campaign.strategy.title,
         "cold_start": measures["counts"]["cold_start"],
         "manifest": round_.manifest.sha256[:12] if round_.manifest else None,
         "stop": round_.reason,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from tasks.step import step
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from tasks.features import FeatureSpace
     from tasks.pool.manifest import Manifest
 
 log = logging.getLogger(__name__)
@@ -41,6 +42,7 @@ def train(workplace: Workplace, round_: Round) -> Round:
         return round_
     from tasks.models import resolve_device
     from tasks.models import train as train_model
+    from tasks.strategies import cold_start_reason
 
     campaign = campaign_of(round_)
     device = resolve_device(campaign.model.device)
@@ -50,30 +52,21 @@ def train(workplace: Workplace, round_: Round) -> Round:
     labelled = labelled_items(workplace, round_, campaign, manifest)
     label_reference = workplace.keep_table(folder(round_), "labels", labelled)
     found = labelled.filter(usable(labelled, ("seed", "work")))
-    classes = class_codes(found, campaign)
-    cold = cold_start_reason(classes, campaign)
+    per_class = np.bincount(class_codes(found, campaign), minlength=len(campaign.classes)).tolist()
+    start = campaign.cold_start
+    cold = cold_start_reason(per_class, campaign.classes, least=start.min_per_class, until=start.until_labels)
     counts = {
         "labels": labelled.num_rows,
         "trained": found.num_rows,
         "seed": labelled.column(KIND).to_pylist().count("seed"),
         "audit": labelled.column(KIND).to_pylist().count("audit"),
         "cold_start": cold,
-        "per_class": np.bincount(classes, minlength=len(campaign.classes)).tolist(),
+        "per_class": per_class,
         "labels_outside_pool": labelled.column("__found").to_pylist().count(False),
     }
     model_reference = None
     if cold is None:
-        model = train_model(
-            space.transform(found),
-            classes,
-            n_classes=len(campaign.classes),
-            names=space.names,
-            types=space.types,
-            device=device,
-            seed=campaign.seed,
-            weight=np.asarray(found.column(CONFIDENCE), dtype=np.float32),
-            params=dict(campaign.model.params),
-        )
+        model = train_model(**trainable(labelled, campaign, space), device=device)
         model_reference = workplace.keep(folder(round_), "model.ubj", model.to_bytes(), found.num_rows)
         log.info("trained on %d labels, on %s", found.num_rows, model.device)
     else:
@@ -90,12 +83,19 @@ def train(workplace: Workplace, round_: Round) -> Round:
     )
 
 
-def cold_start_reason(classes: np.ndarray, campaign: Campaign) -> str | None:
-    """Say why a model cannot be trained yet; None when it can."""
-    seen = np.bincount(classes, minlength=len(campaign.classes))
-    least = campaign.cold_start.min_per_class
-    short = [f"{name} {n}" for name, n in zip(campaign.classes, seen, strict=True) if n < least]
-    return f"fewer than {least} labels of a class ({', '.join(short)})" if short else None
+def trainable(labelled: pa.Table, campaign: Campaign, space: FeatureSpace) -> dict[str, Any]:
+    """Give what a model of the campaign is trained on and with: the labels that models may see."""
+    found = labelled.filter(usable(labelled, ("seed", "work")))
+    return {
+        "X": space.transform(found),
+        "y": class_codes(found, campaign),
+        "n_classes": len(campaign.classes),
+        "names": space.names,
+        "types": space.types,
+        "seed": campaign.seed,
+        "weight": np.asarray(found.column(CONFIDENCE), dtype=np.float32),
+        "params": dict(campaign.model.params),
+    }
 
 
 def labelled_items(workplace: Workplace, round_: Round, campaign: Campaign, manifest: Manifest) -> pa.Table:

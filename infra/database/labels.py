@@ -88,11 +88,12 @@ def current_labels(engine: sa.Engine, campaign_id: int) -> list[Label]:
     return [Label(*row) for row in rows]
 
 
-def taken_items(engine: sa.Engine, campaign_id: int) -> list[str]:
-    """Give the ids of items that are labelled, in flight or answered."""
+def taken_items(engine: sa.Engine, campaign_id: int) -> dict[str, str]:
+    """Give the ids of items that are labelled, in flight or answered, and what chose each; '' where nothing did."""
     with transaction(engine) as connection:
         query = statements("labels")["taken_items"]
-        return list(connection.execute(query, {"campaign_id": campaign_id}).scalars())
+        rows = connection.execute(query, {"campaign_id": campaign_id}).all()
+    return {row.item_id: row.source for row in rows}
 
 
 def unlabelled_answers(engine: sa.Engine, round_: Round) -> list[Answer]:

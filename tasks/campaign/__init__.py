@@ -2,7 +2,6 @@
 
 from tasks.campaign.load import load_campaign, parse_campaign
 from tasks.campaign.model import (
-    AUTO_SHORTLIST,
     Batch,
     Budget,
     Campaign,
@@ -15,13 +14,12 @@ from tasks.campaign.model import (
     Pool,
     Schedule,
     Stop,
-    StrategyChoice,
     Target,
     Vendor,
 )
+from tasks.campaign.strategy import Quotas, StrategyChoice
 
 __all__ = [
-    "AUTO_SHORTLIST",
     "Batch",
     "Budget",
     "Campaign",
@@ -32,6 +30,7 @@ __all__ = [
     "ModelChoice",
     "Plateau",
     "Pool",
+    "Quotas",
     "Schedule",
     "Stop",
     "StrategyChoice",

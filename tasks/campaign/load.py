@@ -1,7 +1,7 @@
 """Reading a campaign file and naming every mistake in it, each with its line."""
 
 import difflib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path as FilePath
 from typing import Any, get_args
 
@@ -11,17 +11,18 @@ from tasks.campaign.model import Campaign
 from tasks.campaign.rules import broken_rules
 from tasks.campaign.source import InvalidYamlError, Path, Source, dotted, read_source
 from tasks.errors import CampaignError, NotFound, UsageError
+from tasks.grammar import Spec
 
 
-def load_campaign(path: str | FilePath, *, known_strategies: Collection[str] | None = None) -> Campaign:
+def load_campaign(path: str | FilePath, *, find_strategy: Callable[[Spec], object] | None = None) -> Campaign:
     """Read and check a campaign file.
 
     Parameters
     ----------
     path
         The file.
-    known_strategies
-        Names that `strategy` may have; not checked when None.
+    find_strategy
+        Raises UsageError for a strategy that there is not, as `tasks.strategies.get` does; not checked when None.
 
     Raises
     ------
@@ -38,11 +39,11 @@ def load_campaign(path: str | FilePath, *, known_strategies: Collection[str] | N
         raise CampaignError(str(path), ["is not UTF-8 text"]) from error
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
-    return parse_campaign(text, path, known_strategies=known_strategies)
+    return parse_campaign(text, path, find_strategy=find_strategy)
 
 
 def parse_campaign(
-    text: str, path: str | FilePath, *, known_strategies: Collection[str] | None = None
+    text: str, path: str | FilePath, *, find_strategy: Callable[[Spec], object] | None = None
 ) -> Campaign:
     """Check the text of a campaign file; `path` is what messages call it.
 
@@ -65,7 +66,7 @@ def parse_campaign(
     except ValidationError as error:
         details = error.errors()
         mistakes += [_mistake(source, detail) for detail in details if not _follows(detail, details)]
-    for place, message in broken_rules(source.values, known_strategies):
+    for place, message in broken_rules(source.values, find_strategy):
         mistakes.append((source.line(place), f"{dotted(place)}: {message}"))
     if mistakes or campaign is None:
         raise CampaignError(str(path), [f"line {line}: {message}" for line, message in sorted(mistakes)])

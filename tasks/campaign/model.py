@@ -2,33 +2,30 @@
 
 import hashlib
 import json
-import re
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    Strict,
-    field_validator,
-    model_validator,
-)
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from tasks.campaign.cron import check_cron
+from tasks.campaign.strategy import StrategyChoice
+from tasks.campaign.values import (
+    Amount,
+    Metric,
+    Name,
+    Number,
+    Part,
+    S3Uri,
+    Share,
+    Text,
+    Whole,
+    check_currency,
+    micro,
+    parameter,
+)
 from tasks.pool.spec import PoolSpec
 
-AUTO_SHORTLIST = 1_000
-"""Least shortlist when the campaign names none; else ten batches."""
-
-MICRO = 1_000_000
-"""Micro units in one unit of money; all amounts are kept as whole micro units."""
-
-_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
-_S3_URI = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/\S.*")
 _OWN_PARAMS = {
     "objective": "follows from classes",
     "num_class": "follows from classes",
@@ -38,56 +35,7 @@ _OWN_PARAMS = {
 }
 
 
-def check_name(name: str) -> str:
-    """Return the name of a campaign or vendor, when it is one.
-
-    Raises
-    ------
-    ValueError
-        It has other characters or another length.
-    """
-    if not _NAME.fullmatch(name):
-        raise ValueError("must be 1 to 63 lowercase letters, digits and dashes, and not begin with a dash")
-    return name
-
-
-def _check_uri(uri: str) -> str:
-    if not _S3_URI.fullmatch(uri):
-        raise ValueError("must be an S3 address such as s3://bucket/folder/")
-    return uri
-
-
-def _check_currency(code: str) -> str:
-    if not re.fullmatch("[A-Z]{3}", code):
-        raise ValueError("must be a currency code of three capital letters, such as USD")
-    return code
-
-
-def _refuse_bool(value: Any) -> Any:
-    if isinstance(value, bool):
-        raise ValueError("must be a number")
-    return value
-
-
-Name = Annotated[str, AfterValidator(check_name)]
-Text = Annotated[str, Field(min_length=1)]
-S3Uri = Annotated[str, AfterValidator(_check_uri)]
-Whole = Annotated[int, Strict()]
-Number = Annotated[float, BeforeValidator(_refuse_bool), Field(allow_inf_nan=False)]
-Share = Annotated[Number, Field(ge=0, le=1)]
-Amount = Annotated[Decimal, BeforeValidator(_refuse_bool), Field(ge=0, le=10**12, decimal_places=6)]
-Metric = Literal["accuracy", "macro_f1", "auc"]
-
-
-def _micro(amount: Decimal) -> int:
-    return int(amount * MICRO)
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class ColumnChoice(_Part):
+class ColumnChoice(Part):
     """Columns to learn from; with no kind named they are found from the data."""
 
     text: tuple[Text, ...] = ()
@@ -102,7 +50,7 @@ class ColumnChoice(_Part):
         return {} if value == "auto" else value
 
 
-class Pool(_Part):
+class Pool(Part):
     """The unlabeled items."""
 
     uri: S3Uri
@@ -112,7 +60,7 @@ class Pool(_Part):
     max_set_aside: Share = 0.01
 
 
-class LabelFile(_Part):
+class LabelFile(Part):
     """A table with known labels."""
 
     uri: S3Uri
@@ -120,20 +68,20 @@ class LabelFile(_Part):
     label: Text = "label"
 
 
-class Budget(_Part):
+class Budget(Part):
     """What the campaign may buy in all."""
 
     labels: Annotated[Whole, Field(ge=1)]
     money: Amount | None = None
-    currency: Annotated[str, AfterValidator(_check_currency)] = "USD"
+    currency: Annotated[str, AfterValidator(check_currency)] = "USD"
 
     @property
     def money_micro(self) -> int | None:
         """`money` in micro units; None when only labels are limited."""
-        return None if self.money is None else _micro(self.money)
+        return None if self.money is None else micro(self.money)
 
 
-class Batch(_Part):
+class Batch(Part):
     """What one round sends to vendors."""
 
     size: Annotated[Whole, Field(ge=1)]
@@ -151,29 +99,18 @@ class Batch(_Part):
         return max(1, round(Decimal(str(self.audit_share)) * size))
 
 
-class StrategyChoice(_Part):
-    """How items are chosen."""
-
-    name: Text = "margin"
-    shortlist: Annotated[Whole, Field(ge=1)] | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _bare_name(cls, value: Any) -> Any:
-        return {"name": value} if isinstance(value, str) else value
-
-
-class ColdStart(_Part):
+class ColdStart(Part):
     """When a batch is chosen without a model."""
 
     min_per_class: Annotated[Whole, Field(ge=1)] = 2
+    until_labels: Annotated[Whole, Field(ge=1)] | None = None
 
 
-class ModelChoice(_Part):
+class ModelChoice(Part):
     """What is trained, and where."""
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    params: dict[str, Any] = {}
+    params: dict[str, Any] = Field(default_factory=dict)
 
     @field_validator("params", mode="before")
     @classmethod
@@ -184,20 +121,10 @@ class ModelChoice(_Part):
         taken = [f"{name} cannot be set, it {_OWN_PARAMS[name]}" for name in value if name in _OWN_PARAMS]
         if taken:
             raise ValueError("; ".join(taken))
-        return {name: _param(name, item) for name, item in value.items()}
+        return {name: parameter(name, item) for name, item in value.items()}
 
 
-def _param(name: str, value: Any) -> Any:
-    if isinstance(value, Decimal):
-        return float(value)
-    if isinstance(value, list):
-        return [_param(name, item) for item in value]
-    if isinstance(value, dict) or value is None:
-        raise ValueError(f"{name} must be a number, a text or a list of them")
-    return value
-
-
-class Vendor(_Part):
+class Vendor(Part):
     """Who may label, and at what price."""
 
     name: Name
@@ -207,24 +134,24 @@ class Vendor(_Part):
     @property
     def price_micro(self) -> int:
         """Price of one answer in micro units."""
-        return _micro(self.price)
+        return micro(self.price)
 
 
-class Close(_Part):
+class Close(Part):
     """When a round is over."""
 
     share: Annotated[Number, Field(gt=0, le=1)] = 1.0
     after_hours: Annotated[Number, Field(gt=0, le=24 * 365)] = 168.0
 
 
-class Target(_Part):
+class Target(Part):
     """Stop when the lower end of the metric's interval is this good."""
 
     metric: Metric = "accuracy"
     value: Annotated[Number, Field(gt=0, le=1)]
 
 
-class Plateau(_Part):
+class Plateau(Part):
     """Stop when the metric hardly rose over the last rounds."""
 
     metric: Metric = "accuracy"
@@ -232,7 +159,7 @@ class Plateau(_Part):
     min_gain: Annotated[Number, Field(ge=0, le=1)] = 0.002
 
 
-class Stop(_Part):
+class Stop(Part):
     """When the campaign is over before its budget is spent."""
 
     target: Target | None = None
@@ -240,7 +167,7 @@ class Stop(_Part):
     max_rounds: Annotated[Whole, Field(ge=1)] | None = None
 
 
-class Schedule(_Part):
+class Schedule(Part):
     """When rounds start by themselves."""
 
     cron: Annotated[str, AfterValidator(check_cron)]
@@ -256,7 +183,7 @@ class Schedule(_Part):
         return name
 
 
-class Campaign(_Part):
+class Campaign(Part):
     """One labeling effort, as its file says."""
 
     name: Name
@@ -278,11 +205,6 @@ class Campaign(_Part):
     schedule: Schedule | None = None
 
     @property
-    def shortlist(self) -> int:
-        """Candidates that scoring the pool leaves for batch selection."""
-        return self.strategy.shortlist or max(AUTO_SHORTLIST, 10 * self.batch.size)
-
-    @property
     def answer_price_micro(self) -> int:
         """What is held for one answer, in micro units: the price of the dearest vendor."""
         return max(vendor.price_micro for vendor in self.vendors)
@@ -295,12 +217,13 @@ class Campaign(_Part):
     @property
     def pool_spec(self) -> PoolSpec:
         """What the pool package needs. Columns called like a known label are never found as features."""
-        choice = self.pool.columns
+        choice, quotas = self.pool.columns, self.strategy.quotas
+        group = () if quotas is None or quotas.group is None else (quotas.group,)
         labels = (part.label for part in (self.seed_labels, self.holdout) if part is not None)
         return PoolSpec(
             uri=self.pool.uri,
             id=self.pool.id,
-            payload=self.pool.payload,
+            payload=tuple(dict.fromkeys((*self.pool.payload, *group))),
             text=choice.text,
             numeric=choice.numeric,
             categorical=choice.categorical,

@@ -4,33 +4,37 @@ The rules look at the plain values of the file and pass over whatever has the wr
 one key does not hide another's.
 """
 
-import difflib
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeGuard
 
+from pydantic import ValidationError
+
 from tasks.campaign.source import Path
+from tasks.campaign.strategy import StrategyChoice
+from tasks.errors import UsageError
+from tasks.grammar import Spec
 
 Broken = Iterator[tuple[Path, str]]
 
 _KINDS = ("text", "numeric", "categorical", "embedding", "ignore")
 
 
-def broken_rules(values: Mapping[str, Any], known_strategies: Collection[str] | None) -> Broken:
+def broken_rules(values: Mapping[str, Any], find_strategy: Callable[[Spec], object] | None) -> Broken:
     """Rules that do not hold, each with its place.
 
     Parameters
     ----------
     values
         The file's keys.
-    known_strategies
-        Names that `strategy` may have; not checked when None.
+    find_strategy
+        Raises UsageError for a strategy that there is not; not checked when None.
     """
     yield from _repeats(("classes",), _texts(values, "classes"), "class")
     yield from _repeats(("pool", "payload"), _texts(values, "pool", "payload"), "column")
     yield from _column_rules(values)
     yield from _label_file_rules(values)
     yield from _vendor_rules(values)
-    yield from _strategy_rules(values, known_strategies)
+    yield from _strategy_rules(values, find_strategy)
 
 
 def _get(values: Any, *path: str) -> Any:
@@ -83,13 +87,15 @@ def _vendor_rules(values: Mapping[str, Any]) -> Broken:
         yield ("overlap",), f"must be at most the number of vendors, {len(vendors)}, not {overlap}"
 
 
-def _strategy_rules(values: Mapping[str, Any], known: Collection[str] | None) -> Broken:
+def _strategy_rules(values: Mapping[str, Any], find: Callable[[Spec], object] | None) -> Broken:
     strategy = values.get("strategy")
-    name = strategy if isinstance(strategy, str) else _get(strategy, "name")
-    if known is not None and isinstance(name, str) and name not in known:
-        close = difflib.get_close_matches(name, known, n=1)
-        hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(sorted(known))}"
-        yield ("strategy", "name"), f"unknown strategy {name}; {hint}"
+    if find is not None and strategy is not None:
+        try:
+            find(StrategyChoice.model_validate(strategy).spec)
+        except UsageError as error:
+            yield ("strategy",), str(error)
+        except ValidationError:
+            pass  # said elsewhere
     shortlist, size = _get(strategy, "shortlist"), _get(values, "batch", "size")
     if _is_count(shortlist) and _is_count(size) and shortlist < size:
         yield ("strategy", "shortlist"), f"must be at least batch.size, {size}, not {shortlist}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -30,6 +31,12 @@ _ALIASES = {"eta": "learning_rate", "lambda": "reg_lambda", "alpha": "reg_alpha"
 _OURS = ("objective", "num_class", "device", "seed", "random_state")
 # What XGBoost takes and does not show in a booster's configuration.
 _NOT_SHOWN = ("eval_metric", "verbosity", "num_boost_round")
+# What `tasks.models.leaves` must know of the training.
+_OF_LEAVES = (
+    "learning_rate", "reg_lambda", "reg_alpha", "max_delta_step", "min_child_weight", "monotone_constraints",
+)  # fmt: skip
+# Rows whose leaves are asked for at once: XGBoost gives them as float32, beside the result.
+_LEAF_ROWS = 65_536
 
 
 @dataclass(frozen=True)
@@ -54,13 +61,15 @@ class Model:
         """SHA-256 of `to_bytes`, in hexadecimal."""
         return hashlib.sha256(self.to_bytes()).hexdigest()
 
-    def predict(self, X: Floats) -> Floats:
+    def predict(self, X: Floats, *, iteration_range: tuple[int, int] | None = None) -> Floats:
         """Predict class probabilities.
 
         Parameters
         ----------
         X : float32 (n, d)
             NaN = missing. Rows are independent: any chunking gives the same numbers.
+        iteration_range : (int, int), optional
+            The boosting rounds to predict with, from the first to before the second; all of them by default.
 
         Returns
         -------
@@ -72,25 +81,63 @@ class Model:
         UsageError
             X has another number of columns than in training.
         """
-        d = self.booster.num_features()
-        if X.ndim != 2 or X.shape[1] != d:
-            raise UsageError(f"The model was trained on {d} features and got an array of shape {X.shape}.")
+        self._check_width(X)
         if len(X) == 0:
             return np.zeros((0, self.n_classes), np.float32)
-        raw = self._predict_raw(np.ascontiguousarray(X, dtype=np.float32))
+        raw = self._predict_raw(np.ascontiguousarray(X, dtype=np.float32), iteration_range or (0, 0))
         if raw.ndim == 1:
             raw = np.column_stack([1 - raw, raw])
         return np.ascontiguousarray(raw, dtype=np.float32)
 
-    def _predict_raw(self, X: Floats) -> Floats:
+    def _predict_raw(self, X: Floats, rounds: tuple[int, int]) -> Floats:
+        if self.device == "cpu":
+            return np.asarray(self.booster.inplace_predict(X, iteration_range=rounds), np.float32)
+        # inplace_predict wants its input on the GPU already, and warns otherwise.
+        return np.asarray(self.booster.predict(self._matrix(X), iteration_range=rounds), np.float32)
+
+    def leaves(self, X: Floats) -> NDArray[np.int32]:
+        """Find the leaf that each tree puts each row in.
+
+        Parameters
+        ----------
+        X : float32 (n, d)
+            As in `predict`.
+
+        Returns
+        -------
+        int32 (n, trees)
+            Numbers of nodes; `tasks.models.leaves.leaf_table` has the statistics of each.
+
+        Raises
+        ------
+        UsageError
+            X has another number of columns than in training.
+        """
+        self._check_width(X)
+        if len(X) == 0:
+            trees = self._nodes(np.full((1, X.shape[1]), np.nan, np.float32)).shape[1]
+            return np.zeros((0, trees), np.int32)
+        first = self._nodes(X[:_LEAF_ROWS])
+        found = np.empty((len(X), first.shape[1]), np.int32)
+        found[: len(first)] = first
+        for start in range(len(first), len(X), _LEAF_ROWS):
+            found[start : start + _LEAF_ROWS] = self._nodes(X[start : start + _LEAF_ROWS])
+        return found
+
+    def _nodes(self, X: Floats) -> Floats:
+        found = self.booster.predict(self._matrix(X), pred_leaf=True, strict_shape=True)
+        return np.asarray(found.reshape(len(X), -1))
+
+    def _matrix(self, X: Floats) -> Any:
         import xgboost as xgb
 
-        if self.device == "cpu":
-            return np.asarray(self.booster.inplace_predict(X), np.float32)
-        # inplace_predict wants its input on the GPU already, and warns otherwise.
         names, types = self.booster.feature_names, self.booster.feature_types
-        data = xgb.DMatrix(X, feature_names=names, feature_types=types)
-        return np.asarray(self.booster.predict(data), np.float32)
+        return xgb.DMatrix(np.ascontiguousarray(X, np.float32), feature_names=names, feature_types=types)
+
+    def _check_width(self, X: Floats) -> None:
+        d = self.booster.num_features()
+        if X.ndim != 2 or X.shape[1] != d:
+            raise UsageError(f"The model was trained on {d} features and got an array of shape {X.shape}.")
 
     def to_bytes(self) -> bytes:
         """Write the model as UBJ, XGBoost's own binary JSON."""
@@ -105,8 +152,6 @@ class Model:
         UsageError
             The bytes are no XGBoost model, or one that does not give class probabilities.
         """
-        import json
-
         import xgboost as xgb
 
         try:
@@ -181,6 +226,7 @@ def train(
             feature_names=list(names),
             feature_types=list(types),
             max_bin=int(settings.get("max_bin", 256)),
+            nthread=settings.get("nthread"),
         )
         booster = xgb.train(settings, data, rounds)
     except (xgb.core.XGBoostError, ValueError, TypeError) as error:
@@ -188,6 +234,7 @@ def train(
         raise UsageError(f"XGBoost refuses to train: {reason}. Look at the model's parameters.") from error
     config = booster.save_config()
     _refuse_unknown(params or {}, config)
+    _write_down(booster, config)
     if device == "cuda" and effective_device(config) != "cuda":
         raise DeviceUnavailable("XGBoost trained on the CPU although cuda was asked for. Set device: auto.")
     return Model(booster, n_classes, device)
@@ -218,6 +265,14 @@ def _refuse_unknown(params: Mapping[str, Any], config: str) -> None:
     for name in params:
         if name not in _NOT_SHOWN and f'"{_ALIASES.get(name, name)}"' not in config:
             raise UsageError(f"XGBoost does not use the parameter {name!r}. Look at the model's parameters.")
+
+
+def _write_down(booster: Any, config: str) -> None:
+    """Keep what made the leaves as an attribute of the booster: XGBoost's files leave it out."""
+    boosting = json.loads(config)["learner"]["gradient_booster"]
+    params = boosting.get("tree_train_param", {})
+    kept = {name: params[name] for name in _OF_LEAVES if name in params}
+    booster.set_attr(tree_train_param=json.dumps(kept))
 
 
 def _check(

@@ -81,8 +81,9 @@ def _cast_one_by_one(values: Sequence[Any], kind: Kind, dimension: int) -> tuple
         try:
             part, part_wrong = cast_array(pa.array([value]), kind, dimension)
             wrong[position] = part_wrong is not None and part_wrong[0]
-        except OverflowError:  # beyond 64 bits
-            part, _ = cast_array(pa.array([str(value)]), kind, dimension)
+        except OverflowError:  # beyond 64 bits, by itself or somewhere inside
+            part, part_wrong = cast_array(pa.array([str(value)]), kind, dimension)
+            wrong[position] = isinstance(value, dict | list) or (part_wrong is not None and part_wrong[0])
         except (pa.ArrowInvalid, pa.ArrowTypeError, UnicodeEncodeError):
             part = _missing(1, kind, dimension)
             wrong[position] = True

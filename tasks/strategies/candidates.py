@@ -3,23 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tasks.errors import UsageError
 
+if TYPE_CHECKING:
+    from tasks.models.leaves import LeafTable
+
 Floats = NDArray[np.float32]
 
-# Axes after the first (items), or as said.
-_AXES = {"proba": 2, "features": 2, "leaves": 2, "cost": 1}
+# Number of axes, and which of them counts the candidates; known items have a count of their own.
+_AXES = {
+    "proba": (2, 0), "features": (2, 0), "leaves": (2, 0), "cost": (1, 0), "content": (1, 0), "groups": (1, 0),
+    "committee_proba": (3, 1),
+    "known_features": (2, None), "known_proba": (2, None), "known_classes": (1, None), "known_sources": (1, None),
+    "known_content": (1, None),
+}  # fmt: skip
+_KNOWN = tuple(name for name in _AXES if name.startswith("known_"))
+# Fields that must agree in their last axis.
+_SAME_WIDTH = (("features", "known_features"), ("proba", "known_proba"), ("proba", "committee_proba"))
 
 
 @dataclass(frozen=True)
 class Candidates:
     """Items to choose from, row by row, with what strategies need of them.
+
+    ``known_...`` fields describe the same items in the same order: all that are labelled or in flight.
 
     Attributes
     ----------
@@ -32,11 +45,25 @@ class Candidates:
     committee_proba : float32 (members, n, n_classes), optional
         Class probabilities of each member of a committee.
     leaves : int (n, trees), optional
-        The leaf that each tree puts the item in.
+        The node of the leaf that each tree puts the item in.
+    leaf_table : LeafTable, optional
+        Statistics of the model's leaves.
     cost : float (n,), optional
         Price of one label of the item.
+    content : uint64 (n,), optional
+        Hash of what the item holds: equal = exact copies.
+    groups : object or int (n,), optional
+        The group of each item, for quotas: a sender, a patient, a document.
     known_features : float32 (m, e), optional
-        `features` of the items that are labelled or in flight.
+        `features` of the known items.
+    known_proba : float32 (m, n_classes), optional
+        `proba` of the known items.
+    known_classes : int64 (m,), optional
+        Class code of the known items' labels; -1 = in flight.
+    known_sources : object (m,), optional
+        Which strategy, or part of one, chose the known items; ``''`` where none did.
+    known_content : uint64 (m,), optional
+        `content` of the known items.
 
     Raises
     ------
@@ -51,32 +78,59 @@ class Candidates:
     leaves: NDArray[np.integer[Any]] | None = None
     cost: Floats | None = None
     known_features: Floats | None = None
+    leaf_table: LeafTable | None = None
+    content: NDArray[np.uint64] | None = None
+    groups: NDArray[Any] | None = None
+    known_proba: Floats | None = None
+    known_classes: NDArray[np.int64] | None = None
+    known_sources: NDArray[Any] | None = None
+    known_content: NDArray[np.uint64] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "ids", _as_ids(self.ids))
-        for name, axes in _AXES.items():
-            self._check(name, axes, item_axis=0)
-        self._check("committee_proba", 3, item_axis=1)
-        self._check("known_features", 2, item_axis=None)
-        known, features = self.known_features, self.features
-        if known is not None and features is not None and known.shape[1] != features.shape[1]:
-            raise UsageError(
-                f"known_features has {known.shape[1]} columns and features {features.shape[1]}: "
-                "both must come from one feature space."
-            )
+        for name, (axes, item_axis) in _AXES.items():
+            self._check(name, axes, item_axis)
+        for name, other in _SAME_WIDTH:
+            ours, theirs = getattr(self, name), getattr(self, other)
+            if ours is not None and theirs is not None and ours.shape[-1] != theirs.shape[-1]:
+                raise UsageError(
+                    f"Candidates: {other} has {theirs.shape[-1]} columns and {name} {ours.shape[-1]}: "
+                    "both must come from one model and one feature space."
+                )
+        known = {name: len(getattr(self, name)) for name in _KNOWN if self.has(name)}
+        if len(set(known.values())) > 1:
+            raise UsageError(f"Candidates: the known items differ in number: {known}.")
 
     def __len__(self) -> int:
         return len(self.ids)
 
+    @property
+    def n_known(self) -> int:
+        """How many known items are described."""
+        return next((len(getattr(self, name)) for name in _KNOWN if self.has(name)), 0)
+
+    def has(self, name: str) -> bool:
+        """Tell whether a field is given."""
+        return getattr(self, name) is not None
+
     def require(self, needs: frozenset[str], strategy: str) -> None:
         """Raise UsageError where a field that a strategy needs is None."""
-        missing = sorted(name for name in needs if getattr(self, name) is None)
+        missing = sorted(name for name in needs if not self.has(name))
         if missing:
             raise UsageError(
                 f"The strategy {strategy!r} needs {', '.join(missing)}, which these candidates lack."
             )
 
-    def _check(self, name: str, axes: int, *, item_axis: int | None) -> None:
+    def take(self, positions: NDArray[np.integer[Any]]) -> Candidates:
+        """Take some candidates, in the order of `positions`; what is known stays."""
+        changes: dict[str, Any] = {"ids": self.ids[positions]}
+        for name, (_, item_axis) in _AXES.items():
+            value = getattr(self, name)
+            if item_axis is not None and value is not None:
+                changes[name] = np.take(value, positions, axis=item_axis)
+        return replace(self, **changes)
+
+    def _check(self, name: str, axes: int, item_axis: int | None) -> None:
         value = getattr(self, name)
         if value is None:
             return

@@ -13,8 +13,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 FLOORS = ("flows", "tasks", "infra")
-PURE = ("pool", "features", "models", "strategies", "truth", "evaluation", "campaign")
-VALUES = ("tasks.errors", "tasks.reference")
+PURE = ("pool", "features", "models", "strategies", "truth", "evaluation", "campaign", "simulation")
+VALUES = ("tasks.errors", "tasks.grammar", "tasks.reference")
 SERVICES = ("prefect", "mlflow", "sqlalchemy", "alembic", "boto3", "botocore", "psycopg2")
 HEAVY = ("prefect", "mlflow", "xgboost", "sklearn", "pandas", "matplotlib")
 FILES = sorted(path for floor in FLOORS for path in (ROOT / floor).rglob("*.py"))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,28 +12,7 @@ import pyarrow as pa
 import pytest
 from sklearn.datasets import load_digits
 
-from infra.settings import load_settings
-from infra.stack import StackState
-from infra.storage import Storage
-from tests.end_to_end.crashes.command import Nursery
 from tests.end_to_end.user import User, answer, lease
-
-
-@pytest.fixture(scope="module")
-def commands(
-    stack: StackState, stack_home: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Nursery]:
-    """Commands that start without the seconds that imports take."""
-    environment = {"LABELROUNDS_HOME": str(stack_home), **load_settings(home=stack_home).environment()}
-    nursery = Nursery(tmp_path_factory.mktemp("commands"), environment)
-    yield nursery
-    nursery.close()
-
-
-@pytest.fixture
-def user(commands: Nursery, database_url: str, storage: Storage, bucket: str, tmp_path: Path) -> User:
-    """A user with nothing yet."""
-    return User(commands, database_url.replace("+psycopg2", ""), storage, bucket, tmp_path)
 
 
 def points(first: int, last: int) -> pa.Table:
@@ -255,7 +233,7 @@ WRONG: dict[str, tuple[int, dict[str, Any], str]] = {
     "strange seed": (2, {"seed_labels": {"uri": "s3://{bucket}/strange.csv"}}, "none of the classes a, b"),
     "no seed": (2, {"seed_labels": {"uri": "s3://{bucket}/nothing.csv"}}, "no such object"),
     "poor hold-out": (2, {"holdout": {"uri": "s3://{bucket}/seed.csv"}}, "missing column"),
-    "no strategy": (2, {"strategy": "margim"}, "did you mean margin?"),
+    "no strategy": (2, {"strategy": "margim"}, "Did you mean margin?"),
 }  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from tasks.campaign import Batch, Campaign, load_campaign, parse_campaign
 from tasks.campaign.cron import check_cron
 from tasks.errors import CampaignError, NotFound
+from tasks.strategies import get, names
 
 ROOT = Path(__file__).parents[2]
 MINIMAL = """\
@@ -44,17 +45,34 @@ def only_mistake(old: str, new: str) -> str:
 
 def test_defaults_of_a_minimal_campaign():
     campaign = parse_campaign(MINIMAL, "spam.yaml")
-    assert campaign.strategy.name == "margin"
-    assert campaign.shortlist == 1_000
+    assert campaign.strategy.title == "auto"
+    assert campaign.strategy.shortlist_size is None
     assert campaign.pool_spec.auto
     assert campaign.pool_spec.named == ("id", "text")
     assert campaign.batch.audit_size == 10
     assert campaign.budget.money_micro is None
 
 
-def test_shortlist_grows_with_the_batch():
-    campaign = parse_campaign(MINIMAL.replace("size: 100", "size: 500"), "spam.yaml")
-    assert campaign.shortlist == 5_000
+@pytest.mark.parametrize(
+    ("written", "title"),
+    [
+        ("power_margin", "power_margin"),
+        ("{name: margin_kmeans, params: {beta: 5}}", "margin_kmeans(beta=5)"),
+        ("{name: 'margin_kmeans(beta=5)', shortlist: 2000}", "margin_kmeans(beta=5)"),
+        ("60 % margin, 30 % kcenter, 10 % random", "60% margin + 30% kcenter + 10% random"),
+        ("{shares: {margin: 0.6, kcenter: 0.4}}", "60% margin + 40% kcenter"),
+        ("{shortlist: margin, then: kcenter}", "margin > kcenter"),
+        (
+            "{name: expected_cost, params: {costs: [[0, 1], [5.5, 0]]}}",
+            "expected_cost(costs=[[0, 1], [5.5, 0]])",
+        ),
+        ("{name: class_balanced(entropy), explore: 0.1}", "class_balanced(entropy)"),
+    ],
+)
+def test_every_way_to_write_a_strategy(written, title):
+    campaign = parse_campaign(f"{MINIMAL}strategy: {written}\n", "spam.yaml", find_strategy=get)
+    assert campaign.strategy.title == title
+    assert Campaign.from_json(campaign.to_json()) == campaign
 
 
 def test_money_is_exact():
@@ -99,7 +117,7 @@ overlap: 2
 holdout: {uri: s3://pool/spam/test.csv}
 strategy: margn
 """
-    assert mistakes(text, known_strategies=["margin", "random"]) == [
+    assert mistakes(text, find_strategy=get) == [
         "line 1: name: must be 1 to 63 lowercase letters, digits and dashes, and not begin with a dash",
         "line 2: classes[1]: class ham is given twice",
         "line 6: pool.payload: must have 1 or more entries, not 0",
@@ -107,7 +125,7 @@ strategy: margn
         "line 9: batch.audit_shore: unknown key; did you mean audit_share?",
         "line 12: overlap: must be at most the number of vendors, 1, not 2",
         "line 13: holdout.uri: lies under pool.uri, so its rows would be sent to vendors; move it elsewhere",
-        "line 14: strategy.name: unknown strategy margn; did you mean margin?",
+        f"line 14: strategy: There is no strategy 'margn'. Did you mean margin? There are: {', '.join(names())}.",
     ]
 
 
@@ -156,6 +174,35 @@ def test_one_mistake(old: str, new: str, mistake: str):
         (
             "strategy: {name: margin, shortlist: 9}",
             "strategy.shortlist: must be at least batch.size, 100, not 9",
+        ),
+        (
+            "strategy: {shortlist: 0}",
+            "strategy.shortlist: must be a whole number of at least 1, or the strategy that makes the shortlist",
+        ),
+        (
+            "strategy: {shortlist: margin}",
+            "strategy: shortlist, a strategy, and then, the one that chooses from it, belong together",
+        ),
+        (
+            "strategy: {name: margin, shares: {margin: 1}}",
+            "strategy: name, shortlist and then, and shares are three ways to say it; use one",
+        ),
+        (
+            "strategy: {shares: {margin: 0.5, kcenter: 0.4}}",
+            "strategy: The shares add up to 90 %, not 100 %.",
+        ),
+        (
+            "strategy: margin >",
+            "strategy: The strategy 'margin >' cannot be read: the name of a strategy is wanted at its end.",
+        ),
+        (
+            "strategy: {duplicates: 2}",
+            "strategy.duplicates: must be auto, exact, keep, or the cosine from which on items are copies, "
+            "such as 0.98",
+        ),
+        (
+            "strategy: {quotas: {group: sender}}",
+            "strategy.quotas: group, a column, and per_group, how many of each, belong together",
         ),
         ("schedule: {cron: '61 * * * *'}", "schedule.cron: minute: '61' is not within 0 to 59"),
         (
@@ -273,7 +320,7 @@ def test_documentation_has_exactly_the_keys_of_the_models():
 
 
 def test_documented_example_uses_every_section():
-    campaign = parse_campaign(documented_example(), "docs/campaign.md", known_strategies=["margin"])
+    campaign = parse_campaign(documented_example(), "docs/campaign.md", find_strategy=get)
     assert campaign.model_fields_set == set(Campaign.model_fields)
 
 

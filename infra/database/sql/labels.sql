@@ -13,10 +13,13 @@ WHERE l.campaign_id = :campaign_id
 ORDER BY l.item_id, l.version DESC
 
 -- name: taken_items
--- Labelled, in flight or answered: not free to be chosen.
-SELECT item_id FROM labelrounds.labels WHERE campaign_id = :campaign_id
-UNION
-SELECT item_id FROM labelrounds.batch_items WHERE campaign_id = :campaign_id AND state <> 'cancelled'
+-- Labelled, in flight or answered: not free to be chosen. Which part of a strategy chose an item, where one did.
+SELECT item_id, coalesce(max(source), '') AS source
+FROM (SELECT item_id, NULL AS source FROM labelrounds.labels WHERE campaign_id = :campaign_id
+      UNION ALL
+      SELECT item_id, coalesce(reason ->> 'part', reason ->> 'strategy')
+      FROM labelrounds.batch_items WHERE campaign_id = :campaign_id AND state <> 'cancelled') AS taken
+GROUP BY item_id
 
 -- name: unlabelled_answers
 -- Answers of complete items that have no label yet; skips give none.

@@ -109,7 +109,7 @@ def test_a_round_closes_at_its_due_time_and_what_is_missing_is_free_again(desk, 
     desk.let_due(round_)
     assert collect.fn(workplace, round_).state == "closed"
     assert campaigns.balance(desk.engine, campaign.campaign_id) == campaigns.Balance(1, 10, 0)
-    assert labels.taken_items(desk.engine, campaign.campaign_id) == [answered["payload"]["text"]]
+    assert list(labels.taken_items(desk.engine, campaign.campaign_id)) == [answered["payload"]["text"]]
     left = sorted({"a", "b", "c"} - {answered["payload"]["text"]})
     again = desk.publish(campaign, left)
     # The late answers for the old round change nothing in the new one.

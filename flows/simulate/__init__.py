@@ -1,0 +1,1 @@
+"""Strategies side by side on labelled data, before a label is bought."""

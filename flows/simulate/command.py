@@ -1,0 +1,109 @@
+"""The verb `simulate`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from flows import console
+
+if TYPE_CHECKING:
+    from tasks.simulation.columns import Wanted
+    from tasks.simulation.protocol import SimulationProtocol
+
+
+@click.command()
+@click.argument("data")
+@click.option("--label", metavar="COL", help="Column of the classes; else the one called label.")
+@click.option(
+    "--id", "id_", metavar="COL", help="Column of the ids; else the one called id, if there is one."
+)
+@click.option("--text", multiple=True, metavar="COL", help="Column to read as text; may be repeated.")
+@click.option("--drop", multiple=True, metavar="COL", help="Column to leave out; may be repeated.")
+@click.option("--strategies", default="auto,margin,random", show_default=True, help="Separated by commas.")
+@click.option("--seed-labels", default=20, show_default=True, help="Labels drawn at random at the start.")
+@click.option("--batch", default=25, show_default=True, help="Labels bought a step.")
+@click.option("--budget", default=500, show_default=True, help="Labels in all, the first ones among them.")
+@click.option("--repeats", default=10, show_default=True, help="Campaigns a strategy.")
+@click.option(
+    "--test-fraction", default=0.4, show_default=True, help="Share of the items that only measures."
+)
+@click.option("--noise", default=0.0, show_default=True, help="Share of bought labels that are wrong.")
+@click.option("--metric", default="accuracy", show_default=True, help="The one to compare by.")
+@click.option("--seed", default=0, show_default=True, help="Of splits, first labels, noise and ties.")
+@click.option("--jobs", type=click.IntRange(1), help="Campaigns at once; by default one a processor.")
+@click.option("--dask", metavar="ADDRESS", help="Run them on this Dask scheduler instead.")
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder of the results.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout; logs go to stderr.")
+def simulate(
+    data: str, label: str | None, id_: str | None, text: tuple[str, ...], drop: tuple[str, ...],
+    strategies: str, jobs: int | None, dask: str | None, out: Path | None, as_json: bool, **settings: Any,
+) -> None:  # fmt: skip
+    """Compare strategies on labelled data, before a label is bought.
+
+    DATA is Parquet, CSV or JSON Lines, a path or s3://; columns called id and label are found, features by their
+    type. Starts the embedded stack, and leaves it up. Interrupted and started again it goes on where it was.
+    Example: labelrounds simulate mails.parquet --label label --strategies margin,margin_kmeans
+    """
+    from tasks.simulation.columns import Wanted
+    from tasks.simulation.protocol import SimulationProtocol
+
+    # The progress bar says it; Prefect keeps the log of every run.
+    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "WARNING")
+    protocol = SimulationProtocol(**settings)
+    document = _run(data, Wanted(label, id_, text, drop), strategies, protocol, jobs, dask, out)
+    if as_json:
+        console.document(document)
+    else:
+        from flows.simulate.show import show
+
+        show(document)
+
+
+def _run(
+    data: str, wanted: Wanted, strategies: str, protocol: SimulationProtocol, jobs: int | None,
+    dask: str | None, out: Path | None,
+) -> dict[str, Any]:  # fmt: skip
+    """Check all that can be checked, start the stack, and run."""
+    from flows.cli import prefect_ready
+    from flows.operate import start_stack
+    from flows.simulate import request as ask
+    from infra.settings import load_settings, read_given
+
+    names = ask.arms(strategies)
+    if dask is not None:
+        ask.check_dask(dask)
+    if out is not None:
+        ask.make_folder(out)
+    home = read_given().home
+    if ask.is_remote(data):
+        start_stack(home, None)
+    loaded = ask.load_data(data, wanted, load_settings() if ask.is_remote(data) else None)
+    protocol, cut = ask.fit_protocol(protocol, loaded)
+    if not ask.is_remote(data):
+        start_stack(home, None)
+    notes = (*loaded.notes(), *cut)
+    for note in notes:
+        console.stderr().print(f"note: {note}")
+    with prefect_ready() as settings:
+        from flows.simulate.flow import run
+
+        reference = ask.keep(loaded.data, settings)
+        name = ask.name_of(data)
+        folder = out or home / "simulations" / ask.folder_name(name, reference, protocol)
+        return run(
+            ask.Request(
+                name,
+                data,
+                reference,
+                names,
+                protocol,
+                folder.absolute(),
+                jobs or ask.processors(),
+                dask,
+                notes,
+            )
+        )

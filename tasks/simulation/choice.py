@@ -1,0 +1,179 @@
+"""One choice of a simulated campaign: what the strategy sees, and what it takes, as in a round."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.pool.sampling import purpose_key
+from tasks.simulation.data import LabelledData
+from tasks.strategies import (
+    COLD_START,
+    Candidates,
+    Description,
+    Spec,
+    Strategy,
+    cold_start_reason,
+    committee_of,
+    get,
+    reach,
+    score_needs,
+    stages,
+    tie_key,
+    wants,
+)
+from tasks.strategies.compose import NEAR, Additions, compose
+from tasks.strategies.ranking import top
+
+if TYPE_CHECKING:
+    from tasks.models import Model
+
+Ints = NDArray[np.int64]
+
+# Between a few numbers or categories a small angle does not mean the same content.
+_NEAR_KINDS = frozenset({"text", "embedding"})
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """What a campaign holds so far.
+
+    Attributes
+    ----------
+    rows : int64 (m,)
+        Rows of the data, in the order in which they were labelled.
+    classes : int64 (m,)
+        What their labels say.
+    sources : object (m,)
+        Which strategy, or part of one, chose each; ``''`` for the first labels.
+    """
+
+    rows: Ints
+    classes: Ints
+    sources: NDArray[Any]
+
+    def plus(self, rows: Ints, classes: Ints, sources: NDArray[Any]) -> Labelled:
+        """Add a batch."""
+        return Labelled(
+            np.concatenate([self.rows, rows]),
+            np.concatenate([self.classes, classes]),
+            np.concatenate([self.sources, sources]),
+        )
+
+    def too_few(self, classes: tuple[str, ...], least: int) -> bool:
+        """Tell whether there are too few labels for a model to choose."""
+        per_class = np.bincount(self.classes, minlength=len(classes)).tolist()
+        return cold_start_reason(per_class, classes, least=least) is not None
+
+
+def chooser(spec: Spec, data: LabelledData, *, cold: bool) -> Strategy:
+    """Give the strategy as a campaign without further settings runs it, or the cover of a cold start."""
+    near = NEAR if any(block.kind in _NEAR_KINDS for block in data.space.blocks) else None
+    return compose(get(COLD_START) if cold else get(spec), Additions(near=near))
+
+
+def describe(
+    strategy: Strategy, data: LabelledData, labelled: Labelled, model: Model | None, seed: int
+) -> Description:
+    """Give the models through which the strategy sees the items; trains the committee where it wants one."""
+    from tasks.models import train_committee
+
+    committee = None
+    if model is not None and "committee_proba" in wants(strategy):
+        kind, members = committee_of(strategy)
+        committee = train_committee(
+            kind, **trainable(data, labelled, seed), device=model.device, members=members, model=model
+        )
+    return Description(data.space, model, committee)
+
+
+def trainable(data: LabelledData, labelled: Labelled, seed: int) -> dict[str, Any]:
+    """Give what a model is trained on and with: equal labels give equal models, in whatever order they came."""
+    order = np.argsort(labelled.rows)
+    return {
+        "X": data.X[labelled.rows[order]],
+        "y": labelled.classes[order],
+        "n_classes": len(data.classes),
+        "names": data.space.names,
+        "types": data.space.types,
+        "seed": seed,
+        # Of several threads the sums, and so the trees, might depend on the machine.
+        "params": {"nthread": 1},
+    }
+
+
+def choose(
+    strategy: Strategy,
+    data: LabelledData,
+    labelled: Labelled,
+    free: Ints,
+    seen: Description,
+    k: int,
+    seed: int,
+) -> tuple[Ints, NDArray[Any]]:
+    """Choose k rows: a first stage over the pool where it is large, then the strategy.
+
+    Parameters
+    ----------
+    free : int64 (n,)
+        Rows that can be chosen.
+    seed : int
+        Of the choice.
+
+    Returns
+    -------
+    rows : int64 (k,)
+        Rows of the data, in order of worth.
+    sources : object (k,)
+        Which part of the strategy chose each.
+    """
+    rows = _shortlist(strategy, data, labelled, free, seen, k, seed)
+    candidates = _candidates(data, rows, seen, wants(strategy), labelled)
+    chosen = strategy.select_explained(candidates, k, np.random.default_rng(seed))
+    return rows[chosen.positions], named(strategy.name, k) if chosen.parts is None else chosen.parts
+
+
+def choice_seed(seed: int, labels: int) -> int:
+    """Give the seed of the choice after so many labels: the same for all arms of a repeat."""
+    return purpose_key(seed, f"choice:{labels}")
+
+
+def named(name: str, n: int) -> NDArray[Any]:
+    """Repeat a name."""
+    names = np.empty(n, object)
+    names[:] = name
+    return names
+
+
+def _shortlist(
+    strategy: Strategy,
+    data: LabelledData,
+    labelled: Labelled,
+    free: Ints,
+    seen: Description,
+    k: int,
+    seed: int,
+) -> Ints:
+    """Rows that the first stage leaves; all that are free where the second can see them all."""
+    size = reach(strategy, k)
+    if len(free) <= size:
+        return free
+    firsts = stages(strategy)
+    fields = frozenset[str]().union(*(score_needs(stage) for stage in firsts))
+    candidates = _candidates(data, free, seen, fields, labelled)
+    key = tie_key(np.random.default_rng(seed))
+    scores = (stage.score(candidates, np.random.default_rng(seed)) for stage in firsts)
+    kept = [top(one, candidates.ids, size, key) for one in scores]
+    return free[np.unique(np.concatenate(kept))]
+
+
+def _candidates(
+    data: LabelledData, rows: Ints, seen: Description, fields: frozenset[str], known: Labelled
+) -> Candidates:
+    return seen.candidates(
+        data.ids[rows], data.X[rows], fields,
+        known_X=data.X[known.rows], known_classes=known.classes, known_sources=known.sources,
+    )  # fmt: skip

@@ -1,0 +1,95 @@
+"""The arms of a simulation side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tasks.evaluation.plots.drawing import GREY, INK, LIGHT, SERIES, canvas, short, thousands
+from tasks.simulation.analysis import Arm, Finding
+from tasks.simulation.run import RANDOM
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_MARKERS, _STYLES = "osD^vPX", ("-", "--", "-.", ":")
+_STROKE = "#AAAAAA"
+_ROW = 0.45  # inches an arm in the picture of differences
+
+
+def learning_curves(findings: Sequence[Finding], full: float, title: str) -> Figure:
+    """Draw the arms' mean curves with their 95 % bands, and the level of the whole pool's labels.
+
+    Returns
+    -------
+    Figure
+        900 x 600 pixels; random is grey and dashed, the others are told apart by colour, marker and line.
+    """
+    metric = findings[0].arm.metric
+    figure, axes = canvas(title, "labels in hand (count)", metric)
+    others = [finding.arm for finding in findings if finding.arm.strategy != RANDOM]
+    for place, arm in enumerate(others):
+        turn, colour = divmod(place, len(SERIES))
+        _curve(axes, arm, SERIES[colour], _MARKERS[colour], _STYLES[turn % len(_STYLES)])
+    for finding in findings:
+        if finding.arm.strategy == RANDOM:
+            _curve(axes, finding.arm, GREY, ".", "--")
+    if np.isfinite(full):
+        axes.axhline(full, color=INK, linestyle=":", linewidth=1.2)
+        axes.annotate(
+            f"all labels of the pool {full:.3f}", (0.01, full), xycoords=("axes fraction", "data"),
+            xytext=(0, 3), textcoords="offset points", color=GREY, fontsize=11,
+        )  # fmt: skip
+    axes.xaxis.set_major_formatter(thousands())
+    axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False, fontsize=11, title="95 % bands")
+    return figure
+
+
+def differences(findings: Sequence[Finding], title: str) -> Figure:
+    """Draw each arm's difference to random in area under the curve: mean, 95 % interval, and every repeat.
+
+    Returns
+    -------
+    Figure
+        900 pixels wide; best arm on top. What crosses the line at 0 is not sure.
+    """
+    shown = sorted(
+        (finding for finding in findings if RANDOM in finding.against),
+        key=lambda finding: finding.against[RANDOM].mean,
+    )
+    random = next(finding.arm for finding in findings if finding.arm.strategy == RANDOM)
+    sign = 1.0 if random.higher_is_better else -1.0
+    height = min(9.0, max(3.2, 2.0 + _ROW * len(shown)))
+    axis = (
+        f"gain over random, area under the curve of {random.metric} (right of 0: better)\n"
+        "bars: 95 % interval; strokes: repeats"
+    )
+    figure, axes = canvas(title, axis, "", (9, height))
+    axes.axvline(0, color=GREY, linewidth=1.2)
+    for place, finding in enumerate(shown):
+        against = finding.against[RANDOM]
+        sure = against.better or against.worse
+        colour = SERIES[0] if against.better else SERIES[5] if against.worse else GREY
+        each = sign * (np.array(finding.arm.aubc) - np.array(random.aubc))
+        axes.plot(each, np.full(len(each), place), "|", color=_STROKE, markersize=14, markeredgewidth=2)
+        if against.low is not None and against.high is not None:
+            axes.hlines(place, against.low, against.high, color=colour, linewidth=2.5)
+        axes.plot(against.mean, place, "o" if sure else "s", color=colour, markersize=8)
+    axes.set_yticks(range(len(shown)), [short(finding.arm.strategy, 34) for finding in shown])
+    axes.set_ylim(-0.7, max(len(shown) - 0.3, 0.7))
+    axes.grid(visible=False, axis="y")
+    axes.grid(visible=True, axis="x", color=LIGHT, linewidth=0.8)
+    return figure
+
+
+def _curve(axes: Axes, arm: Arm, colour: str, marker: str, style: str) -> None:
+    low, high = arm.band
+    axes.fill_between(arm.labels, low, high, color=colour, alpha=0.14, linewidth=0)
+    every = max(1, len(arm.labels) // 12)
+    axes.plot(
+        arm.labels, arm.mean, color=colour, marker=marker, markersize=6, markevery=every, linestyle=style,
+        linewidth=2, label=short(arm.strategy, 30),
+    )  # fmt: skip
