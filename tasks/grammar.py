@@ -5,6 +5,7 @@
 ``margin_kmeans(beta=5)``                       with parameters; values as in JSON, or bare words
 ``class_balanced(margin)``                      a strategy inside another
 ``margin > kcenter``                            the first shortlists, the second chooses
+``(60% a + 40% b) > c``                         brackets group
 ``60% margin + 30% kcenter + 10% random``       shares of a batch; a comma may stand for the plus
 ==============================================  ========================================================
 """
@@ -21,6 +22,7 @@ from tasks.errors import UsageError
 
 SHORTLIST_THEN, SHARES = "shortlist_then", "shares"
 
+_DEEPEST = 20
 _TOKEN = re.compile(r"\s*(?:(?P<name>[A-Za-z_][\w.-]*)|(?P<number>\d+(?:\.\d+)?)|(?P<sign>[%()=>+,]))")
 
 
@@ -98,8 +100,20 @@ class _Reader:
     def __init__(self, text: str) -> None:
         self.text = text
         self.at = 0
+        self.depth = 0
 
     def strategy(self) -> Spec:
+        self.depth += 1
+        self._check_depth(self.depth)
+        spec = self._shares_or_pipe()
+        self.depth -= 1
+        return spec
+
+    def _check_depth(self, depth: int) -> None:
+        if depth > _DEEPEST:
+            raise UsageError(f"The strategy {self.text[:40]!r}... is nested too deeply.")
+
+    def _shares_or_pipe(self) -> Spec:
         share = self._share()
         if share is None:
             return self._pipe()
@@ -131,12 +145,18 @@ class _Reader:
         return float(number) / 100
 
     def _pipe(self) -> Spec:
-        spec = self._atom()
+        spec, stages = self._atom(), 1
         while self.take(">"):
-            spec = Spec(SHORTLIST_THEN, (spec, self._atom()))
+            spec, stages = Spec(SHORTLIST_THEN, (spec, self._atom())), stages + 1
+            self._check_depth(self.depth + stages)
         return spec
 
     def _atom(self) -> Spec:
+        if self.take("("):
+            inside = self.strategy()
+            if not self.take(")"):
+                raise self._error("a closing bracket")
+            return inside
         name = self._next("name")
         if name is None:
             raise self._error("the name of a strategy")

@@ -37,9 +37,11 @@ def round_pictures(round_: Round, campaign: Campaign, picks: list[dict[str, Any]
     scores = [pick["score"] for pick in picks if pick["score"] is not None]
     pool = measures.get("pool")
     if pool and pool["scores"] and scores:
-        cut = None if round_.model is None else min(scores)
+        measure = pool.get("measure", campaign.strategy.title)
+        # Where a second stage chooses, the batch is no cut through the first one's scores.
+        ranked = round_.model is not None and measure == campaign.strategy.title
         found["scores"] = plots.score_histogram(
-            np.array(pool["scores"]), cut, measure=campaign.strategy.title, batch=len(scores)
+            np.array(pool["scores"]), min(scores) if ranked else None, measure=measure, batch=len(scores)
         )
     return found
 

@@ -214,9 +214,12 @@ class Scan:
 
     def summary(self) -> dict[str, Any]:
         """Count the pool and keep a uniform sample of its scores and predicted classes."""
+        from tasks.strategies.assembly import source_of
+
         sample = self._sample.result() if self.free else None
         return {
             "items": self.manifest.rows,
+            "measure": source_of(self.stages[0]),
             "free": self.free,
             "drawable": self.drawable,
             "choosable": self.free - self._reserved_free(),

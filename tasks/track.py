@@ -110,6 +110,7 @@ def metrics(round_: Round, picks: list[dict[str, Any]]) -> dict[str, float]:
         "labels_trained": measures["counts"]["trained"],
         "batch/items": len(picks),
         "batch/audit": sum(pick["kind"] == "audit" for pick in picks),
+        "batch/explored": sum(pick["kind"] == "work" and "probability" in pick["reason"] for pick in picks),
         "money/spent": balance.spent_micro / 1e6,
         "money/held": (balance.held_micro + reserved) / 1e6,
     }
@@ -205,7 +206,14 @@ def _datasets(workplace: Workplace, round_: Round, campaign: Campaign) -> list[D
 def _batch_table(picks: list[dict[str, Any]]) -> dict[str, list[object]]:
     import json
 
-    names = ("item_id", "kind", "rank", "score")
-    table: dict[str, list[object]] = {name: [pick[name] for pick in picks[:REPORTED_ITEMS]] for name in names}
-    table["reason"] = [json.dumps(pick["reason"], sort_keys=True) for pick in picks[:REPORTED_ITEMS]]
+    shown = picks[:REPORTED_ITEMS]
+    reasons = [pick["reason"] for pick in shown]
+    table: dict[str, list[object]] = {
+        name: [pick[name] for pick in shown] for name in ("item_id", "kind", "rank", "score")
+    }
+    table["chosen_by"] = [one.get("part") or one.get("strategy") or "audit" for one in reasons]
+    for name in ("cluster", "probability"):
+        if any(name in one for one in reasons):
+            table[name] = [one.get(name) for one in reasons]
+    table["reason"] = [json.dumps(one, sort_keys=True) for one in reasons]
     return table

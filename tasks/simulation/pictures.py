@@ -16,12 +16,15 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _MARKERS, _STYLES = "osD^vPX", ("-", "--", "-.", ":")
+_BANDS = 3  # arms beside random whose bands can still be told apart
 _STROKE = "#AAAAAA"
 _ROW = 0.45  # inches an arm in the picture of differences
 
 
 def learning_curves(findings: Sequence[Finding], full: float, title: str) -> Figure:
     """Draw the arms' mean curves with their 95 % bands, and the level of the whole pool's labels.
+
+    Where there are many arms only the first and random have bands.
 
     Returns
     -------
@@ -31,12 +34,14 @@ def learning_curves(findings: Sequence[Finding], full: float, title: str) -> Fig
     metric = findings[0].arm.metric
     figure, axes = canvas(title, "labels in hand (count)", metric)
     others = [finding.arm for finding in findings if finding.arm.strategy != RANDOM]
+    few = len(others) <= _BANDS
     for place, arm in enumerate(others):
         turn, colour = divmod(place, len(SERIES))
-        _curve(axes, arm, SERIES[colour], _MARKERS[colour], _STYLES[turn % len(_STYLES)])
+        style = _STYLES[turn % len(_STYLES)]
+        _curve(axes, arm, SERIES[colour], _MARKERS[colour], style, band=few or place == 0)
     for finding in findings:
         if finding.arm.strategy == RANDOM:
-            _curve(axes, finding.arm, GREY, ".", "--")
+            _curve(axes, finding.arm, GREY, ".", "--", band=True)
     if np.isfinite(full):
         axes.axhline(full, color=INK, linestyle=":", linewidth=1.2)
         axes.annotate(
@@ -44,7 +49,8 @@ def learning_curves(findings: Sequence[Finding], full: float, title: str) -> Fig
             xytext=(0, 3), textcoords="offset points", color=GREY, fontsize=11,
         )  # fmt: skip
     axes.xaxis.set_major_formatter(thousands())
-    axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False, fontsize=11, title="95 % bands")
+    bands = "95 % bands" if few else "95 % bands of\nthe first and random"
+    axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False, fontsize=11, title=bands)
     return figure
 
 
@@ -85,9 +91,10 @@ def differences(findings: Sequence[Finding], title: str) -> Figure:
     return figure
 
 
-def _curve(axes: Axes, arm: Arm, colour: str, marker: str, style: str) -> None:
-    low, high = arm.band
-    axes.fill_between(arm.labels, low, high, color=colour, alpha=0.14, linewidth=0)
+def _curve(axes: Axes, arm: Arm, colour: str, marker: str, style: str, *, band: bool) -> None:
+    if band:
+        low, high = arm.band
+        axes.fill_between(arm.labels, low, high, color=colour, alpha=0.14, linewidth=0)
     every = max(1, len(arm.labels) // 12)
     axes.plot(
         arm.labels, arm.mean, color=colour, marker=marker, markersize=6, markevery=every, linestyle=style,
