@@ -15,7 +15,7 @@ from infra.database import campaigns
 from infra.workplace import Workplace
 from tasks.vendors.simulated import Habits
 
-STRATEGY = "margin"
+STRATEGY = "auto"
 BATCH = 100
 PRICE = 0.05
 LEASE_MINUTES = 0.05

@@ -82,6 +82,7 @@ def _run(
     if ask.is_remote(data):
         start_stack(home, None)
     loaded = ask.load_data(data, wanted, load_settings() if ask.is_remote(data) else None)
+    ask.check_classes(names, len(loaded.data.classes))
     protocol, cut = ask.fit_protocol(protocol, loaded)
     if not ask.is_remote(data):
         start_stack(home, None)

@@ -84,6 +84,14 @@ def arms(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*names, RANDOM)))
 
 
+def check_classes(names: tuple[str, ...], n_classes: int) -> None:
+    """Raise UsageError where a strategy is made for another number of classes."""
+    from tasks.strategies import get
+
+    for name in names:
+        get(name, n_classes)
+
+
 def load_data(uri: str, wanted: Wanted, settings: Settings | None) -> Loaded:
     """Read the labelled data from a path, or from S3 with settings.
 

@@ -14,7 +14,9 @@ from tasks.errors import CampaignError, NotFound, UsageError
 from tasks.grammar import Spec
 
 
-def load_campaign(path: str | FilePath, *, find_strategy: Callable[[Spec], object] | None = None) -> Campaign:
+def load_campaign(
+    path: str | FilePath, *, find_strategy: Callable[[Spec, int | None], object] | None = None
+) -> Campaign:
     """Read and check a campaign file.
 
     Parameters
@@ -43,7 +45,7 @@ def load_campaign(path: str | FilePath, *, find_strategy: Callable[[Spec], objec
 
 
 def parse_campaign(
-    text: str, path: str | FilePath, *, find_strategy: Callable[[Spec], object] | None = None
+    text: str, path: str | FilePath, *, find_strategy: Callable[[Spec, int | None], object] | None = None
 ) -> Campaign:
     """Check the text of a campaign file; `path` is what messages call it.
 

@@ -19,7 +19,7 @@ Broken = Iterator[tuple[Path, str]]
 _KINDS = ("text", "numeric", "categorical", "embedding", "ignore")
 
 
-def broken_rules(values: Mapping[str, Any], find_strategy: Callable[[Spec], object] | None) -> Broken:
+def broken_rules(values: Mapping[str, Any], find_strategy: Callable[[Spec, int | None], object] | None) -> Broken:
     """Rules that do not hold, each with its place.
 
     Parameters
@@ -87,11 +87,13 @@ def _vendor_rules(values: Mapping[str, Any]) -> Broken:
         yield ("overlap",), f"must be at most the number of vendors, {len(vendors)}, not {overlap}"
 
 
-def _strategy_rules(values: Mapping[str, Any], find: Callable[[Spec], object] | None) -> Broken:
+def _strategy_rules(values: Mapping[str, Any], find: Callable[[Spec, int | None], object] | None) -> Broken:
     strategy = values.get("strategy")
     if find is not None and strategy is not None:
         try:
-            find(StrategyChoice.model_validate(strategy).spec)
+            classes = values.get("classes")
+            n_classes = len(classes) if isinstance(classes, list) else None
+            find(StrategyChoice.model_validate(strategy).spec, n_classes)
         except UsageError as error:
             yield ("strategy",), str(error)
         except ValidationError:

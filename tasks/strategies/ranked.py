@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,12 +35,15 @@ class Ranked(Selecting):
         Candidates and tie key to scores, float32 (n,), row by row.
     draws : bool
         Whether the k highest are a uniform draw.
+    n_classes : int or None
+        How many classes it is made for; None for any.
     """
 
     name: str
     needs: frozenset[str]
     measure: Callable[[Candidates, int], Floats]
     draws: bool = False
+    n_classes: int | None = None
 
     def score(self, candidates: Candidates, rng: np.random.Generator) -> Floats:
         """Score row by row; see `Strategy.score`."""
@@ -130,7 +133,8 @@ def expected_cost(costs: Sequence[Sequence[float]] | None = None) -> Ranked:
     if costs is None:
         return _unsure("expected_cost", uncertainty.least_confidence)
     table = uncertainty.check_costs(costs)
-    return _unsure("expected_cost", lambda proba: uncertainty.expected_cost(proba, table))
+    made = _unsure("expected_cost", lambda proba: uncertainty.expected_cost(proba, table))
+    return replace(made, n_classes=len(table))
 
 
 def vote_entropy(committee: str = KIND, members: int = MEMBERS) -> Polled:

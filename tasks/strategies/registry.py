@@ -10,7 +10,7 @@ from typing import Any
 
 from tasks.errors import UsageError
 from tasks.grammar import SHARES, SHORTLIST_THEN, Spec, parse
-from tasks.strategies.base import Strategy
+from tasks.strategies.base import Strategy, walk
 
 GROUP = "labelrounds.strategies"
 
@@ -55,7 +55,7 @@ _COMPOSED = {
 }
 
 
-def get(strategy: str | Spec) -> Strategy:
+def get(strategy: str | Spec, n_classes: int | None = None) -> Strategy:
     """Make a strategy.
 
     Parameters
@@ -63,14 +63,28 @@ def get(strategy: str | Spec) -> Strategy:
     strategy : str or Spec
         One of `names`, or anything that `tasks.grammar` reads, for example
         ``"margin > kcenter"`` or ``"90% margin_kmeans(beta=5) + 10% random"``.
+    n_classes : int, optional
+        Classes that it will choose for, where they are known already.
 
     Raises
     ------
     UsageError
-        There is none of that name, it has no such parameter, or another's does not load.
+        There is none of that name, it has no such parameter, another's does not load, or it is made for another
+        number of classes.
     """
     spec = parse(strategy) if isinstance(strategy, str) else strategy
-    parts = [get(part) for part in spec.parts]
+    made = _get(spec)
+    for part in walk(made) if n_classes is not None else ():
+        wanted = getattr(part, "n_classes", None)
+        if wanted is not None and wanted != n_classes:
+            raise UsageError(
+                f"The strategy {part.name!r} is made for {wanted} classes, and there are {n_classes}."
+            )
+    return made
+
+
+def _get(spec: Spec) -> Strategy:
+    parts = [_get(part) for part in spec.parts]
     path = _BUILT_IN.get(spec.name) or _COMPOSED.get(spec.name)
     if path is not None:
         module, _, attribute = path.partition(":")

@@ -75,6 +75,16 @@ def test_every_way_to_write_a_strategy(written, title):
     assert Campaign.from_json(campaign.to_json()) == campaign
 
 
+def test_a_cost_matrix_fits_the_classes():
+    written = (
+        f"{MINIMAL}strategy: {{name: expected_cost, params: {{costs: [[0, 1, 2], [1, 0, 1], [1, 1, 0]]}}}}\n"
+    )
+    assert mistakes(written, find_strategy=get) == [
+        f"line {len(MINIMAL.splitlines()) + 1}: strategy: The strategy 'expected_cost' is made for 3 classes, "
+        "and there are 2."
+    ]
+
+
 def test_money_is_exact():
     text = MINIMAL.replace("0.10", "0.07").replace("labels: 900", "labels: 900, money: 1234567.000001")
     campaign = parse_campaign(text, "spam.yaml")
