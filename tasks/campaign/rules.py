@@ -19,7 +19,9 @@ Broken = Iterator[tuple[Path, str]]
 _KINDS = ("text", "numeric", "categorical", "embedding", "ignore")
 
 
-def broken_rules(values: Mapping[str, Any], find_strategy: Callable[[Spec, int | None], object] | None) -> Broken:
+def broken_rules(
+    values: Mapping[str, Any], find_strategy: Callable[[Spec, int | None], object] | None
+) -> Broken:
     """Rules that do not hold, each with its place.
 
     Parameters

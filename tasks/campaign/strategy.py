@@ -65,7 +65,7 @@ class StrategyChoice(Part):
     def _plain(cls, value: Any) -> Any:
         if not isinstance(value, dict):
             return value
-        return {name: parameter(name, item) for name, item in value.items()}
+        return {name: None if item is None else parameter(name, item) for name, item in value.items()}
 
     @model_validator(mode="after")
     def _one_way(self) -> StrategyChoice:

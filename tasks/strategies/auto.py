@@ -7,7 +7,7 @@ from tasks.strategies.explore import Explore
 from tasks.strategies.margin_kmeans import MarginKMeans
 
 
-def auto(explore: float = 0.1, beta: float = 10.0) -> Strategy:
+def auto(explore: float = 0.1, beta: float | None = None) -> Strategy:
     """Make clusters of a margin shortlist, with a tenth of the batch at random.
 
     Margin x k-means (`MarginKMeans`) has the best mean rank of public benchmarks on tables, and in our
@@ -21,7 +21,7 @@ def auto(explore: float = 0.1, beta: float = 10.0) -> Strategy:
     ----------
     explore : float
         Share drawn at random.
-    beta : float
-        Candidates of the shortlist for each place of the batch; at least 1.
+    beta : float or None
+        Candidates of the shortlist for each place of the batch; None: by the number of classes.
     """
     return Explore(MarginKMeans(beta), explore, name="auto")

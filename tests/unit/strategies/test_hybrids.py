@@ -65,6 +65,15 @@ def test_one_place_is_given_to_one_of_the_shortlist():
     assert chosen("margin_kmeans", candidates, 1) <= set(best.tolist())
 
 
+def test_the_shortlist_of_many_classes_is_shorter():
+    for n_classes, beta in ((2, 10), (4, 5), (10, 3)):
+        candidates = make_candidates(300, n_classes=n_classes)
+        assert chosen("margin_kmeans(beta=null)", candidates, 8) == chosen(
+            f"margin_kmeans(beta={beta})", candidates, 8
+        )
+    assert chosen("auto(explore=0)", candidates, 8) == chosen("margin_kmeans(beta=3)", candidates, 8)
+
+
 def test_two_stages_choose_within_the_first():
     candidates = make_candidates(300)
     within = chosen("margin", candidates, 40)
