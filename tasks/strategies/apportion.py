@@ -48,3 +48,24 @@ def in_turn(counts: Sequence[int]) -> Ints:
     """
     times = [(np.arange(count) + 0.5) / count for count in counts if count]
     return np.argsort(np.concatenate(times), kind="stable") if times else np.zeros(0, np.int64)
+
+
+def by_lot(k: int, shares: Sequence[float], place: float) -> Ints:
+    """Divide k places by shares so that each keeps its share over many divisions (systematic sampling).
+
+    Parameters
+    ----------
+    k : int
+    shares : sequence of float
+        They add up to 1.
+    place : float
+        Drawn uniformly from [0, 1).
+
+    Returns
+    -------
+    int64 (len(shares),)
+        Each is k times its share, rounded up or down; they add up to k.
+    """
+    ends = np.floor(np.round(np.cumsum(shares) * k, 9) + place).astype(np.int64)
+    ends[-1] = k
+    return np.diff(ends, prepend=0)

@@ -12,14 +12,17 @@ from tasks.strategies.diversity import Spreading, nothing
 from tasks.strategies.geometry import finite, hash_order, known_rows, one_each, partition
 from tasks.strategies.ranking import check_size, tie_key
 
+_MOST_CLUSTERS = 500
+
 
 @dataclass(frozen=True)
 class ClusterCover(Spreading):
     """One item from each of k clusters: the one nearest to the cluster's centre.
 
     k-means on `Candidates.features`. Items that are labelled or in flight (`known_features`) are clustered
-    too and raise the number of clusters, so that the batch goes first where none of them is (TypiClust,
-    Hacohen et al., 2022, orders clusters the same way). Where fewer distinct rows than k exist, or k-means
+    too, one cluster more for each up to 500, so that the batch goes first where none of them is (TypiClust,
+    Hacohen et al., 2022, counts and orders clusters the same way): a batch of one must not find the same few
+    clusters again and again. Where fewer distinct rows than k exist, or k-means
     leaves a cluster empty, clusters give further items in turn, so that the batch is always full. The score is
     the share of the candidates in the item's cluster.
     """
@@ -36,7 +39,8 @@ class ClusterCover(Spreading):
             return nothing()
         order = hash_order(candidates.ids, key)
         known = known_rows(candidates, rows.shape[1])
-        every, centres, distances = partition(np.vstack([rows[order], known]), k + min(len(known), k), seed)
+        number = max(k, min(k + len(known), _MOST_CLUSTERS))
+        every, centres, distances = partition(np.vstack([rows[order], known]), number, seed)
         clusters = every[: len(rows)]
         of_known = np.bincount(every[len(rows) :], minlength=len(centres))
         chosen, numbers = one_each(clusters, distances[: len(rows)], k, of_known)

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from tasks.errors import PoolExhausted, UsageError
 from tasks.strategies import base
-from tasks.strategies.apportion import in_turn, largest_remainder
+from tasks.strategies.apportion import by_lot, in_turn, largest_remainder
 from tasks.strategies.assembly import Assembly, source_of
-from tasks.strategies.base import Selecting, Selection, Strategy
+from tasks.strategies.base import Selecting, Selection, Strategy, again
 from tasks.strategies.candidates import Candidates
 from tasks.strategies.classes import check_needs
-from tasks.strategies.ranking import check_size
+from tasks.strategies.ranking import check_size, tie_key
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
@@ -101,7 +101,15 @@ class Shares(Selecting):
         """Choose as `select` does; parts are the strategies' names, or their own parts' where they have some."""
         check_size(len(candidates), k)
         check_needs(candidates, self.needs, self.name)
-        return choose_counts(self.parts, largest_remainder(k, self.shares), candidates, rng, deeper=True)
+        return choose_counts(self.parts, self._counts(k, rng), candidates, rng, deeper=True)
+
+    def _counts(self, k: int, rng: np.random.Generator) -> Ints:
+        """Divide the places: as near to the shares as can be, and by lot where a share is less than a place."""
+        if k * min(self.shares) >= 1:
+            return largest_remainder(k, self.shares)
+        lot = again(rng)
+        tie_key(lot)
+        return by_lot(k, self.shares, lot.random())
 
 
 def choose_counts(
@@ -134,8 +142,8 @@ def choose_counts(
     turn = sorted(range(len(parts)), key=lambda number: parts[number].name != "random")
     failed: PoolExhausted | None = None
     # The second time round fills what a part could not.
-    for number, again in [(number, False) for number in turn] + [(number, True) for number in turn]:
-        wanted = k - batch.size if again else int(counts[number])
+    for number, refill in [(number, False) for number in turn] + [(number, True) for number in turn]:
+        wanted = k - batch.size if refill else int(counts[number])
         if not wanted:
             continue
         try:

@@ -191,3 +191,21 @@ def test_when_a_model_can_choose(per_class, starts):
     if reason is not None:
         assert "fewer than 2 labels of a class" in reason
     assert cold_start_reason([30, 30, 0], "abc", until=61) is not None
+
+
+def test_a_cover_of_one_goes_on_to_what_is_not_known():
+    """Twenty times one item, as a campaign in batches of one: twenty blobs, no blob twice."""
+    generator = rng(3)
+    blob = np.arange(400) % 20
+    centres = generator.normal(size=(20, 3)) * 50
+    features = (centres[blob] + generator.normal(size=(400, 3))).astype(np.float32)
+    base = make_candidates(400)
+    taken: list[int] = []
+    for step in range(20):
+        free = np.setdiff1d(np.arange(400), taken)
+        candidates = replace(
+            base, features=features, known_features=features[taken], known_proba=None, known_classes=None,
+            known_sources=None, known_content=None,
+        ).take(free)  # fmt: skip
+        taken.append(int(free[get("cluster_cover").select(candidates, 1, rng(step))[0]]))
+    assert len(set(blob[taken])) >= 18
