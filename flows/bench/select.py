@@ -29,7 +29,7 @@ class Timing:
     seconds
         Processor time of the choice; None where it failed.
     peak_mb
-        What choosing added to the process's largest size.
+        The most memory that choosing took beyond what was in use before it.
     problem
         Why it failed.
     """
