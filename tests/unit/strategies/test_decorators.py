@@ -322,7 +322,7 @@ def test_parts_have_their_shares_and_random_sees_all(k, seed):
         assert set(chosen.drawn[drawn]) == {drawn.sum() / 60}
         assert np.isnan(chosen.drawn[~drawn]).all()
     left = np.setdiff1d(np.arange(60), sample)
-    best = left[margin().select(candidates.take(left), counts["margin"], rng(seed))]
+    best = left[margin().select(candidates.take(left), found["margin"], rng(seed))]
     assert list(chosen.positions[chosen.parts == "margin"]) == list(best)
 
 
