@@ -105,6 +105,7 @@ def test_another_arm_and_another_repeat_run_only_what_is_missing_wherever_the_da
     assert arms["margin"]["metric"][:2] == earlier["metric"]
 
 
+@pytest.mark.slow
 def test_a_killed_simulation_goes_on_where_it_was_and_leaves_no_process(folder, stack_home, stack):
     """Also: the folder that is taken by default, and a budget beyond the pool."""
     words = ("simulate", str(folder / "mails.parquet"), "--strategies", "margin", *LONG)
