@@ -64,7 +64,8 @@ def estimate(
         predicted), ``log_loss`` in nats, ``ece`` (15 equal bins of the top probability, Guo et al., 2017),
         ``auc`` and ``average_precision`` (of class 1 for two classes, else the mean over the classes, each
         against the rest): percentile bootstrap. Where that has no spread because no error was seen, Wilson's
-        width stands in.
+        width stands in; in the upper end of the log-loss as that many errors, each at the price that the model's
+        probabilities set on it.
 
     Raises
     ------
@@ -87,6 +88,8 @@ def estimate(
     }
     for name, function in functions.items():
         result[name] = _bootstrap(name, function, w, draws, size)
+    if hit.all():
+        result["log_loss"] = _with_unseen_errors(result["log_loss"], p, w, size)
     auc, precision = measures.ranking(p, truth, np.vstack([w, draws]))
     scarce = _effective_scarce(p, truth, w)
     result["auc"] = _interval("auc", auc[0], auc[1:], scarce, len(truth))
@@ -114,6 +117,17 @@ def _interval(name: str, value: float, drawn: Doubles, size: float, n: int) -> E
         lower, upper = wilson(value, size)
         low, high = min(low, lower), max(high, upper)
     return Estimate(value, max(0.0, min(low, value)), min(top, max(high, value)), n)
+
+
+def _with_unseen_errors(found: Estimate, p: Doubles, w: Doubles, size: float) -> Estimate:
+    """Raise the upper end by errors that may be there although none was seen.
+
+    The bootstrap draws no error where there is none: a handful of right and confident answers would prove any loss.
+    """
+    right, _ = wilson(1.0, size)
+    price = -np.log(np.clip(1 - p.max(axis=1), measures.SMALLEST, 1))
+    high = found.value + (1 - right) * float(w @ price / w.sum())
+    return Estimate(found.value, found.low, max(found.high, high), found.n)
 
 
 def _balanced_accuracy(hit: NDArray[np.bool_], y: NDArray[np.int64], w: Doubles) -> Estimate:

@@ -18,7 +18,7 @@ Ints = NDArray[np.int64]
 
 ECE_BINS = 15
 # As scikit-learn does for float32: a probability of 0 must not make the loss infinite.
-_SMALLEST = float(np.finfo(np.float32).eps)
+SMALLEST = float(np.finfo(np.float32).eps)
 
 
 def checked(proba: ArrayLike, y: ArrayLike) -> tuple[Doubles, Ints]:
@@ -56,7 +56,7 @@ def macro_f1(p: Doubles, y: Ints, weights: Doubles) -> Doubles:
 
 def log_loss(p: Doubles, y: Ints, weights: Doubles) -> Doubles:
     """Average -ln p of the true class, in nats."""
-    loss = -np.log(np.clip(p[np.arange(len(y)), y], _SMALLEST, 1))
+    loss = -np.log(np.clip(p[np.arange(len(y)), y], SMALLEST, 1))
     return np.asarray(weights @ loss / weights.sum(axis=1))
 
 
