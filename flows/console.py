@@ -10,11 +10,16 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from tasks.campaign.values import METRICS_OF_TASK
 from tasks.errors import LabelRoundsError
 
 if TYPE_CHECKING:
     from flows.demo.result import Findings
     from flows.outcome import Outcome
+
+
+HEADLINES = tuple(metrics[0] for metrics in METRICS_OF_TASK.values())
+"""What is said first of a model, one name for each task; an estimate has one of them."""
 
 
 def stderr() -> Console:
@@ -50,12 +55,13 @@ def show_outcome(outcome: Outcome) -> None:
     console = stdout()
     console.print(outcome.message, soft_wrap=True)
     for group, values in outcome.estimates.items():
-        accuracy = values.get("accuracy")
-        if accuracy:
-            console.print(
-                f"  {group}: accuracy {accuracy['value']:.4f} "
-                f"({accuracy['low']:.4f} to {accuracy['high']:.4f}, {accuracy['n']} items)"
-            )
+        for name in HEADLINES:
+            found = values.get(name)
+            if found:
+                console.print(
+                    f"  {group}: {name.replace('_', ' ')} {found['value']:.4f} "
+                    f"({found['low']:.4f} to {found['high']:.4f}, {found['n']} items)"
+                )
     for name, address in outcome.links.items():
         console.print(f"  {name}: {address}", soft_wrap=True)
 

@@ -106,14 +106,16 @@ def export_labels(settings: Settings, campaign: str, as_json: bool) -> None:
     from flows.names import is_file_name
     from infra.database import campaigns
     from infra.database import labels as label_store
-    from tasks.campaign import load_campaign
+    from tasks.campaign import Campaign, load_campaign
+    from tasks.targets import targets_of
 
     name = load_campaign(campaign).name if is_file_name(campaign) else campaign
     with _database(settings) as engine:
-        campaigns.find(engine, name)
+        spec = campaigns.find(engine, name).spec
         rows = label_store.export(engine, name)
     if as_json:
-        console.document(rows)
+        targets = targets_of(Campaign.model_validate(spec))
+        console.document([{**row, "label": targets.shown(row["label"])} for row in rows])
         return
     columns = (
         "item_id",

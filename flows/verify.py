@@ -11,9 +11,8 @@ from infra.workplace import Workplace
 from tasks.choice import known_of
 from tasks.errors import UsageError
 from tasks.outputs import campaign_of, manifest_of
-from tasks.reference import Reference
 from tasks.score import Scan
-from tasks.select import ITEM, KIND, RANK, draw_audit, pick_work
+from tasks.select import ITEM, KIND, RANK, draw_audit, pick_work, stored_table
 
 
 @dataclass(frozen=True)
@@ -62,7 +61,7 @@ def verify(settings: Settings, campaign: str, number: int) -> Verification:
             raise UsageError(f"campaign {name}: round {number} is {round_.state} and has chosen no batch")
         stored = place.fetch_table(round_.batch).to_pylist()
         spec = campaign_of(round_)
-        taken = place.fetch_table(Reference.from_json(measures["taken"]))
+        taken = stored_table(place, round_, "taken")
         scan = Scan(place, round_, spec, manifest_of(place, round_), taken)
         for _ in scan.run():
             pass

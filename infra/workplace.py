@@ -5,7 +5,10 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import shutil
+import tempfile
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -44,14 +47,20 @@ class Workplace:
 
         return Tracker(self.settings.mlflow_tracking_uri)
 
+    @cached_property
+    def _folder(self) -> tempfile.TemporaryDirectory[str]:
+        return tempfile.TemporaryDirectory(prefix="labelrounds-")
+
     def prepare(self) -> None:
         """Bring the database's schema to the newest version and make sure of the artifact bucket."""
         migrate(self.engine)
         self.storage.ensure_bucket(self.settings.artifact_bucket)
 
     def close(self) -> None:
-        """Give the database connections back."""
+        """Give the database connections back, and remove local files."""
         self.engine.dispose()
+        if "_folder" in self.__dict__:
+            self._folder.cleanup()
 
     def keep(self, folder: str, name: str, data: bytes, rows: int) -> Reference:
         """Store bytes once, under a key that carries their digest.
@@ -92,10 +101,36 @@ class Workplace:
         """
         data = self.storage.get(reference.uri)
         if hashlib.sha256(data).hexdigest() != reference.sha256:
-            raise PoolChanged(
-                f"{reference.uri}: the object is not what the round stored; restore it or open a new round"
-            )
+            raise _changed(reference)
         return data
+
+    def keep_file(self, folder: str, name: str, path: Path, sha256: str, rows: int) -> Reference:
+        """Store a file of any size once, under a key that carries its digest."""
+        stem, _, suffix = name.partition(".")
+        uri = f"s3://{self.settings.artifact_bucket}/{folder}/{stem}-{sha256[:16]}.{suffix}"
+        if not self.storage.exists(uri):
+            self.storage.upload_file(uri, path)
+        return Reference(uri, sha256, rows)
+
+    def local(self, reference: Reference) -> Path:
+        """Give a stored object as a local file, fetched once; it vanishes with `close`.
+
+        Raises
+        ------
+        PoolChanged
+            When the object is not what was stored.
+        """
+        path = Path(self._folder.name) / reference.sha256
+        if not path.exists():
+            part = path.with_suffix(".part")
+            with self.storage.open(reference.uri) as source, part.open("wb") as target:
+                shutil.copyfileobj(source, target, 1 << 23)
+            with part.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            if digest != reference.sha256:
+                raise _changed(reference)
+            part.rename(path)
+        return path
 
     def keep_array(self, folder: str, name: str, array: NDArray[Any]) -> Reference:
         """Store a matrix as NumPy's own format, without pickles."""
@@ -112,3 +147,9 @@ class Workplace:
         import pyarrow.parquet as pq
 
         return pq.read_table(io.BytesIO(self.fetch(reference)))
+
+
+def _changed(reference: Reference) -> PoolChanged:
+    return PoolChanged(
+        f"{reference.uri}: the object is not what the round stored; restore it or open a new round"
+    )

@@ -11,8 +11,12 @@ from numpy.typing import NDArray
 from infra.database.rounds import Round
 from infra.workplace import Workplace
 from tasks.campaign import Campaign
+from tasks.features.lists import as_matrix
+from tasks.labelled import KIND, class_codes, usable
 from tasks.outputs import campaign_of, manifest_of, model_of, space_of
-from tasks.train import KIND, class_codes, trainable, usable
+from tasks.supervise import weak_rows
+from tasks.targets import targets_of
+from tasks.train import examples_of, setting_of, with_params
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -40,7 +44,8 @@ def strategy_of(round_: Round, campaign: Campaign, columns: Columns) -> Strategy
     quotas = choice.quotas
     additions = Additions(
         explore=0.0 if choice.is_random else choice.explore,
-        copies=choice.duplicates == "keep",
+        # Predictions alone do not tell one item's content from another's.
+        copies=choice.duplicates == "keep" or not columns.features,
         near=near,
         # Without a model there are no predicted classes.
         per_class=1.0 if quotas is None or cold else quotas.per_class,
@@ -69,25 +74,21 @@ def shortlist_size(strategy: Strategy, campaign: Campaign, width: int) -> int:
 
 
 def description_of(workplace: Workplace, round_: Round, strategy: Strategy) -> Description:
-    """Read feature space and model, and train the committee where the strategy wants one."""
-    from tasks.models import train_committee
-    from tasks.strategies import Description, committee_of, wants
+    """Read feature space and model, and train what else the strategy looks through."""
+    from tasks.strategies import Description
 
     space, model = space_of(workplace, round_), model_of(workplace, round_)
-    committee = None
-    if "committee_proba" in wants(strategy) and model is not None:
-        assert round_.labels is not None
-        campaign = campaign_of(round_)
-        kind, members = committee_of(strategy)
-        # Trained again wherever it is needed: labels and seed fix it.
-        committee = train_committee(
-            kind,
-            **trainable(workplace.fetch_table(round_.labels), campaign, space),
-            device=model.device,
-            members=members,
-            model=model,
-        )
-    return Description(space, model, committee)
+    if model is None:
+        return Description(space, None)
+    campaign = campaign_of(round_)
+    if campaign.predictions is not None:
+        return Description(space, model)
+    assert round_.labels is not None
+    labelled = workplace.fetch_table(round_.labels)
+    # Trained again wherever they are needed: labels and seed fix them.
+    examples = examples_of(labelled, campaign, space, weak_rows(workplace, round_.measures or {}))
+    setting = with_params(setting_of(campaign, space, model.device), (round_.measures or {}).get("search"))
+    return targets_of(campaign).describe(strategy, space, model, examples, setting)
 
 
 @dataclass(frozen=True)
@@ -124,14 +125,13 @@ def known_of(workplace: Workplace, round_: Round, seen: pa.Table, taken: pa.Tabl
     assert round_.labels is not None
     campaign, id_column = campaign_of(round_), manifest_of(workplace, round_).columns.id
     labels = workplace.fetch_table(round_.labels)
-    codes = dict(
-        zip(labels.column(id_column).to_pylist(), class_codes(labels, campaign).tolist(), strict=True)
-    )
+    seen_by_strategies = targets_of(campaign).known(class_codes(labels, campaign))
+    codes = dict(zip(labels.column(id_column).to_pylist(), seen_by_strategies.tolist(), strict=True))
     for item, kind in zip(labels.column(id_column).to_pylist(), labels.column(KIND).to_pylist(), strict=True):
         if kind == "audit":
             codes[item] = -1
     ids = seen.column(TAKEN).to_pylist()
-    X = matrix_of(seen)
+    X = as_matrix(seen.column(MATRIX))
     outside = labels.filter(usable(labels, ("seed", "work")))
     inside = set(ids)
     places = [row for row, item in enumerate(outside.column(id_column).to_pylist()) if item not in inside]
@@ -150,8 +150,9 @@ def known_of(workplace: Workplace, round_: Round, seen: pa.Table, taken: pa.Tabl
 def known_classes(workplace: Workplace, round_: Round) -> NDArray[np.int64]:
     """Give the classes of all labels to choose by, in no particular order."""
     assert round_.labels is not None
-    labels = workplace.fetch_table(round_.labels)
-    return class_codes(labels.filter(usable(labels, ("seed", "work"))), campaign_of(round_))
+    campaign, labels = campaign_of(round_), workplace.fetch_table(round_.labels)
+    chosen_by = labels.filter(usable(labels, ("seed", "work")))
+    return targets_of(campaign).known(class_codes(chosen_by, campaign))
 
 
 def candidates_of(
@@ -164,28 +165,13 @@ def candidates_of(
     group = None if campaign.strategy.quotas is None else campaign.strategy.quotas.group
     return description.candidates(
         np.asarray(shortlist.column(id_column).to_pylist(), dtype=object),
-        matrix_of(shortlist),
+        as_matrix(shortlist.column(MATRIX)),
         wants(strategy),
         groups=None if group is None else _groups(shortlist, group),
         known_X=known.X,
         known_classes=known.classes,
         known_sources=known.sources,
     )
-
-
-def matrix_of(table: pa.Table) -> NDArray[np.float32]:
-    """Read the matrix that a table carries, float32 (n, d)."""
-    column = table.column(MATRIX).combine_chunks()
-    width = column.type.list_size
-    return np.asarray(column.flatten(), np.float32).reshape(table.num_rows, width)
-
-
-def lists(matrix: NDArray[np.float32]) -> pa.FixedSizeListArray:
-    """Make a column of a matrix."""
-    import pyarrow as pa
-
-    flat = pa.array(np.ascontiguousarray(matrix).reshape(-1), pa.float32())
-    return pa.FixedSizeListArray.from_arrays(flat, matrix.shape[1])
 
 
 def _groups(table: pa.Table, name: str) -> NDArray[Any]:

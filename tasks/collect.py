@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from infra.workplace import Workplace
 from tasks.campaign import Campaign
 from tasks.outputs import campaign_of
 from tasks.step import step
+from tasks.targets import Targets, targets_of
 
 log = logging.getLogger(__name__)
 
@@ -55,21 +57,17 @@ def make_labels(workplace: Workplace, round_: Round, campaign: Campaign) -> int:
     answers = label_store.unlabelled_answers(workplace.engine, round_)
     if not answers:
         return 0
-    beliefs = believe(answers, campaign.classes)
-    return label_store.insert_labels(workplace.engine, round_, beliefs, "majority")
+    targets = targets_of(campaign)
+    return label_store.insert_labels(workplace.engine, round_, believe(answers, targets), targets.method)
 
 
-def believe(answers: list[Answer], classes: tuple[str, ...]) -> list[Belief]:
+def believe(answers: list[Answer], targets: Targets[Any, Any]) -> list[Belief]:
     """Decide by majority what several answers say of each item."""
-    from tasks.truth import majority
-
     items = list(dict.fromkeys(answer.batch_item_id for answer in answers))
     item_code = {item: code for code, item in enumerate(items)}
-    class_code = {name: code for code, name in enumerate(classes)}
-    labels, confidence = majority(
+    labels, confidence = targets.believe(
         np.array([item_code[answer.batch_item_id] for answer in answers]),
-        np.array([class_code[answer.label] for answer in answers]),
-        len(classes),
+        [answer.label for answer in answers],
     )
     inputs: dict[int, list[Answer]] = {item: [] for item in items}
     for answer in answers:
@@ -78,7 +76,7 @@ def believe(answers: list[Answer], classes: tuple[str, ...]) -> list[Belief]:
         Belief(
             item_id=inputs[item][0].item_id,
             kind=inputs[item][0].kind,
-            label=classes[int(labels[code])],
+            label=labels[code],
             confidence=float(confidence[code]),
             inputs=tuple(answer.annotation_id for answer in inputs[item]),
         )

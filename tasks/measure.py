@@ -13,15 +13,19 @@ from numpy.typing import NDArray
 from infra.database import campaigns, rounds
 from infra.database.rounds import Round
 from infra.workplace import Workplace
+from tasks.added import has_prediction
 from tasks.campaign import Campaign
+from tasks.errors import UsageError
+from tasks.given import why_not_measured
+from tasks.labelled import LABEL, class_codes, usable
 from tasks.outputs import campaign_of, manifest_of, model_of, space_of
 from tasks.step import step
-from tasks.train import LABEL, class_codes, usable
+from tasks.targets import Codes, headline, targets_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from tasks.evaluation import Estimate, Reliability, StopRules, StopSignal
+    from tasks.evaluation import Estimate, StopRules, StopSignal
     from tasks.features import FeatureSpace
 
 log = logging.getLogger(__name__)
@@ -36,16 +40,20 @@ class Yardstick:
     name
         ``audit`` or ``holdout``.
     y
-        Class codes, int64 (n,).
+        Class codes, int64 (n,), or indicators, int8 (n, n_classes).
+    predicted
+        Which items the model says something of, bool (n,); all of them unless a campaign brings its predictions.
     """
 
     name: str
     X: NDArray[np.float32]
-    y: NDArray[np.int64]
+    y: Codes
+    predicted: NDArray[np.bool_]
 
-
-def _columns(table: Reliability) -> list[list[float]]:
-    return [table.confidence.tolist(), table.accuracy.tolist(), table.count.tolist()]
+    @property
+    def items(self) -> int:
+        """How many are measured on."""
+        return int(self.predicted.sum())
 
 
 @step("measure on audit and hold-out")
@@ -53,21 +61,20 @@ def measure(workplace: Workplace, round_: Round) -> Round:
     """Estimate the model's quality with intervals; decide whether it becomes champion, and whether to stop."""
     if round_.state != "trained" or round_.measures is None or "signals" in round_.measures:
         return round_
-    from tasks.evaluation import confusion, estimate, reliability
-
     campaign = campaign_of(round_)
     model = model_of(workplace, round_)
     measures: dict[str, Any] = {**round_.measures, "estimates": {}, "pictures": {}}
-    sticks = yardsticks(workplace, round_, campaign) if model is not None else []
+    not_measured = why_not_measured(campaign)
+    if not_measured is not None:
+        measures["not_measured"] = not_measured
+    unmeasured = model is None or not_measured is not None
+    sticks = [] if unmeasured else yardsticks(workplace, round_, campaign)
     for stick in sticks:
         assert model is not None
-        proba = model.predict(stick.X)
-        estimates = estimate(proba, stick.y, seed=campaign.seed)
-        measures["estimates"][stick.name] = {name: asdict(value) for name, value in estimates.items()}
-        measures["pictures"][stick.name] = {
-            "confusion": confusion(proba, stick.y, len(campaign.classes)).tolist(),
-            "reliability": _columns(reliability(proba, stick.y)),
-        }
+        proba, y = model.predict(stick.X[stick.predicted]), stick.y[stick.predicted]
+        found = targets_of(campaign).measure(proba, y, seed=campaign.seed)
+        measures["estimates"][stick.name] = {name: asdict(one) for name, one in found.estimates.items()}
+        measures["pictures"][stick.name] = found.pictures
     measures["balance"] = asdict(campaigns.balance(workplace.engine, round_.campaign_id))
     measures["promote"] = promotes(workplace, round_, campaign, sticks)
     signals = stop_signals(workplace, round_, campaign, measures)
@@ -81,45 +88,58 @@ def yardsticks(workplace: Workplace, round_: Round, campaign: Campaign) -> list[
     space = space_of(workplace, round_)
     labelled = workplace.fetch_table(round_.labels)
     audit = labelled.filter(usable(labelled, ("audit",)))
-    sticks = [_yardstick("audit", audit, campaign, space)] if audit.num_rows else []
+    sticks = [_yardstick("audit", audit, campaign, space)]
     if campaign.holdout is not None:
         from tasks.pool.read import read_labels
 
-        file = campaign.holdout
+        file, columns = campaign.holdout, manifest_of(workplace, round_).columns
         held_out = read_labels(
             workplace.storage, file.uri, id=file.id, label=file.label, classes=campaign.classes,
-            columns=manifest_of(workplace, round_).columns,
+            columns=columns, task=campaign.task,
         )  # fmt: skip
         held_out = held_out.append_column(LABEL, held_out.column(file.label))
+        if file.id != columns.id:
+            held_out = held_out.append_column(columns.id, held_out.column(file.id))
         sticks.append(_yardstick("holdout", held_out, campaign, space))
-    return sticks
+    return [stick for stick in sticks if stick.items]
 
 
 def _yardstick(name: str, table: pa.Table, campaign: Campaign, space: FeatureSpace) -> Yardstick:
-    return Yardstick(name, space.transform(table), class_codes(table, campaign))
+    X = space.transform(table)
+    known = has_prediction(space, X)
+    if not known.all():
+        log.warning("%s: %d items have no prediction and are not measured on", name, int((~known).sum()))
+    return Yardstick(name, X, class_codes(table, campaign), known)
 
 
 def promotes(workplace: Workplace, round_: Round, campaign: Campaign, sticks: list[Yardstick]) -> bool:
-    """Tell whether the model beats the champion on the same items (McNemar's exact test, one-sided, 5 %).
+    """Tell whether the model surely beats the champion on the same items (exact sign test, one-sided, 5 %).
 
     The first model that was measured becomes champion without a fight.
     """
-    from tasks.evaluation import paired_better
-
     if not sticks or round_.model is None:
         return False
     champion = champion_of(workplace, round_)
     if champion is None:
         return True
-    rival = model_of(workplace, champion)
     new = model_of(workplace, round_)
-    assert rival is not None
     assert new is not None
-    # The champion has a feature space of its own, so its yardsticks are its own matrices of the same items.
-    theirs = {stick.name: stick for stick in yardsticks(workplace, _with_space(round_, champion), campaign)}
-    stick = max(sticks, key=lambda one: len(one.y))
-    return paired_better(
-        stick.y, new.predict(stick.X).argmax(axis=1), rival.predict(theirs[stick.name].X).argmax(axis=1)
+    try:
+        rival = model_of(workplace, champion)
+        # The champion has a feature space of its own, so its yardsticks are its own matrices of the same items.
+        theirs = {one.name: one for one in yardsticks(workplace, _with_space(round_, champion), campaign)}
+    except UsageError as error:
+        # Of an earlier version, or of columns that the pool no longer has: nobody could use it any more.
+        log.warning("the champion of round %d cannot be compared: %s", champion.number, error)
+        return True
+    assert rival is not None
+    stick = max(sticks, key=lambda one: one.items)
+    other = theirs.get(stick.name)
+    both = stick.predicted & other.predicted if other is not None else np.zeros(len(stick.y), np.bool_)
+    if other is None or not both.any():
+        return False
+    return targets_of(campaign).better(
+        stick.y[both], new.predict(stick.X[both]), rival.predict(other.X[both])
     )
 
 
@@ -135,7 +155,8 @@ def champion_of(workplace: Workplace, round_: Round) -> Round | None:
 def _with_space(round_: Round, champion: Round) -> Round:
     from dataclasses import replace
 
-    return replace(round_, features=champion.features)
+    # What it adds to the pool is pinned there.
+    return replace(round_, features=champion.features, measures=champion.measures)
 
 
 def stop_signals(
@@ -167,9 +188,12 @@ def rules_of(campaign: Campaign) -> StopRules:
     from tasks.evaluation import Plateau, StopRules, Target
 
     target, plateau = campaign.stop.target, campaign.stop.plateau
+    usual = headline(campaign)
     return StopRules(
-        target=None if target is None else Target(target.metric, target.value),
-        plateau=None if plateau is None else Plateau(plateau.metric, plateau.rounds, plateau.min_gain),
+        target=None if target is None else Target(target.metric or usual, target.value),
+        plateau=None
+        if plateau is None
+        else Plateau(plateau.metric or usual, plateau.rounds, plateau.min_gain),
         max_rounds=campaign.stop.max_rounds,
     )
 

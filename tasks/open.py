@@ -38,9 +38,11 @@ def register(workplace: Workplace, campaign: Campaign) -> campaigns.CampaignRow:
 def parameters(campaign: Campaign) -> dict[str, object]:
     """Give what the campaign file fixes, flat, as MLflow shows it."""
     return {
+        "task": campaign.task,
         "classes": ", ".join(campaign.classes),
         "pool": campaign.pool.uri,
         "strategy": campaign.strategy.title,
+        "model": campaign.model.kind if campaign.predictions is None else "given",
         "batch_size": campaign.batch.size,
         "audit_share": campaign.batch.audit_share,
         "overlap": campaign.overlap,

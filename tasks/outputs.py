@@ -9,8 +9,8 @@ from infra.workplace import Workplace
 from tasks.campaign import Campaign
 
 if TYPE_CHECKING:
-    from tasks.features import FeatureSpace
-    from tasks.models import Model
+    from tasks.added import RoundSpace
+    from tasks.models import Predictor
     from tasks.pool.manifest import Manifest
 
 
@@ -32,20 +32,23 @@ def manifest_of(workplace: Workplace, round_: Round) -> Manifest:
     return Manifest.from_bytes(workplace.fetch(round_.manifest))
 
 
-def space_of(workplace: Workplace, round_: Round) -> FeatureSpace:
-    """Read the round's feature space."""
+def space_of(workplace: Workplace, round_: Round) -> RoundSpace:
+    """Read the round's feature space, with what it adds to the pool's tables."""
+    from tasks.added import RoundSpace, added_of
     from tasks.features import FeatureSpace
 
     assert round_.features is not None
-    return FeatureSpace.from_bytes(workplace.storage.get(round_.features.uri))
+    space = FeatureSpace.from_bytes(workplace.storage.get(round_.features.uri))
+    columns = manifest_of(workplace, round_).columns
+    return RoundSpace.of(space, added_of(workplace, campaign_of(round_), columns, round_.measures or {}))
 
 
-def model_of(workplace: Workplace, round_: Round) -> Model | None:
+def model_of(workplace: Workplace, round_: Round) -> Predictor | None:
     """Read the round's model; None after a cold start."""
     if round_.model is None:
         return None
-    from tasks.models import Model, resolve_device
+    from tasks.models import read_model, resolve_device
 
     # Whoever goes on with a round may have no GPU: any device can predict with any model.
     device = resolve_device("auto") if round_.device == "cuda" else "cpu"
-    return Model.from_bytes(workplace.fetch(round_.model), device=device)
+    return read_model(workplace.fetch(round_.model), device=device)

@@ -11,6 +11,7 @@ from infra.database.rounds import Round
 from infra.workplace import Workplace
 from tasks.campaign import Campaign
 from tasks.measure import best_estimates
+from tasks.targets import headline, targets_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def round_pictures(round_: Round, campaign: Campaign, picks: list[dict[str, Any]]) -> dict[str, Figure]:
-    """Draw confusion and reliability on each yardstick, and where the batch was cut off the pool's scores.
+    """Draw what is right and wrong on each yardstick, reliability, and where the batch was cut off the pool's scores.
 
     Parameters
     ----------
@@ -31,9 +32,7 @@ def round_pictures(round_: Round, campaign: Campaign, picks: list[dict[str, Any]
     measures = round_.measures or {}
     found: dict[str, Figure] = {}
     for group, arrays in measures.get("pictures", {}).items():
-        found[f"confusion_{group}"] = plots.confusion_matrix(np.array(arrays["confusion"]), campaign.classes)
-        confidence, accuracy, count = (np.array(column, dtype=float) for column in arrays["reliability"])
-        found[f"reliability_{group}"] = plots.reliability_diagram(confidence, accuracy, count)
+        found |= targets_of(campaign).figures(group, arrays)
     scores = [pick["score"] for pick in picks if pick["score"] is not None]
     pool = measures.get("pool")
     if pool and pool["scores"] and scores:
@@ -53,8 +52,9 @@ def campaign_pictures(workplace: Workplace, round_: Round, campaign: Campaign) -
     found: dict[str, Figure] = {}
     curve = learning_curve(workplace, round_, campaign)
     if curve is not None:
-        title = f"{campaign.name}: accuracy by labels"
-        found["learning_curve"] = plots.learning_curve(curve, measure="accuracy", title=title)
+        measure = headline(campaign).replace("_", " ")
+        title = f"{campaign.name}: {measure} by labels"
+        found["learning_curve"] = plots.learning_curve(curve, measure=measure, title=title)
     brought = campaigns.labels_by_round(workplace.engine, round_.campaign_id)
     if brought:
         counts, numbers = _table(brought, campaign.classes)
@@ -75,14 +75,15 @@ def campaign_pictures(workplace: Workplace, round_: Round, campaign: Campaign) -
 
 
 def learning_curve(workplace: Workplace, round_: Round, campaign: Campaign) -> Curve | None:
-    """Read the campaign's accuracy up to this round; None when no round was measured."""
+    """Read the campaign's first measure up to this round; None when no round was measured."""
     from tasks.evaluation.plots import Curve
 
+    measure = headline(campaign)
     points = []
     for one in rounds.rounds_of(workplace.engine, campaign.name):
-        accuracy = best_estimates(one.measures or {}).get("accuracy")
-        if one.number <= round_.number and one.measures and accuracy is not None:
-            points.append((one.measures["counts"]["labels"], accuracy.value, accuracy.low, accuracy.high))
+        known = best_estimates(one.measures or {}).get(measure)
+        if one.number <= round_.number and one.measures and known is not None:
+            points.append((one.measures["counts"]["labels"], known.value, known.low, known.high))
     if not points:
         return None
     labels, value, low, high = (np.array(column, dtype=float) for column in zip(*points, strict=True))

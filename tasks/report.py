@@ -11,6 +11,7 @@ from uuid import UUID
 
 from infra.database.rounds import Round
 from tasks.campaign import Campaign
+from tasks.targets import targets_of
 
 log = logging.getLogger(__name__)
 
@@ -85,9 +86,7 @@ def markdown(round_: Round, campaign: Campaign, links: Mapping[str, str], picks:
         parts.append(f"**{round_.reason}**")
     parts.append(" · ".join(f"[{name}]({address})" for name, address in links.items()))
     parts.append(_facts(round_, campaign, picks))
-    estimates = _estimates(round_)
-    if estimates:
-        parts.append(estimates)
+    parts += [_warnings(round_), _estimates(round_, campaign), _candidates(round_), _functions(round_)]
     parts.append(_signals(round_))
     if picks:
         parts.append(_head(picks))
@@ -103,15 +102,16 @@ def _facts(round_: Round, campaign: Campaign, picks: list[dict[str, Any]]) -> st
     rows = [
         ("labels in hand", f"{counts.get('labels', 0)}, of which {counts.get('audit', 0)} only measure"),
         (
-            "trained on",
+            "trained on" if campaign.predictions is None else "labels by class",
             ", ".join(
                 f"{name} {n}" for name, n in zip(campaign.classes, counts.get("per_class", []), strict=False)
             ),
         ),
         (
             "model",
-            f"none: {counts['cold_start']}" if counts.get("cold_start") else f"XGBoost on {round_.device}",
+            f"none: {counts['cold_start']}" if counts.get("cold_start") else _model(round_),
         ),
+        *_predictions(measures),
         ("pool", f"{pool.get('items', 0):,} items, {pool.get('free', 0):,} free" if pool else "not scored"),
         (
             "batch",
@@ -124,18 +124,65 @@ def _facts(round_: Round, campaign: Campaign, picks: list[dict[str, Any]]) -> st
     return "| | |\n|---|---|\n" + "\n".join(f"| {name} | {value} |" for name, value in rows)
 
 
-def _estimates(round_: Round) -> str:
-    from tasks.evaluation import METRICS
+def _predictions(measures: Mapping[str, Any]) -> list[tuple[str, str]]:
+    given = measures.get("predictions")
+    if not given:
+        return []
+    told = f"of {given['rows']:,} items; {given['missing']:,} of {given['items']:,} in the pool have none"
+    return [("predictions", told)]
 
+
+def _model(round_: Round) -> str:
+    figures = (round_.measures or {}).get("model") or {}
+    told = f"{model_words(figures) or 'XGBoost'} on {round_.device}"
+    calibration = figures.get("calibration") or {}
+    if calibration.get("after"):
+        told += f", calibrated by {calibration['method']}: ECE {calibration['after']['ece']:.3f}"
+    return told
+
+
+def model_words(figures: Mapping[str, Any]) -> str | None:
+    """Say what was trained: a kind, or of a model for each class how many there are of each kind."""
+    kinds = figures.get("kinds")
+    if not kinds:
+        return figures.get("kind")
+    return f"{figures['kind']} ({', '.join(f'{n} {kind}' for kind, n in kinds.items())})"
+
+
+def _candidates(round_: Round) -> str:
+    figures = (round_.measures or {}).get("model") or {}
+    candidates = figures.get("candidates", {})
+    if len(candidates) < 2:
+        return ""
+    rows = [
+        f"| {f'**{kind}**' if kind == figures['kind'] else kind} | {one['log_loss']:.4f} | {one['accuracy']:.4f} | "
+        f"{one['rows_per_second']:,.0f} |"
+        for kind, one in candidates.items()
+    ]
+    head = "| model | log-loss, cross-validated | accuracy | rows/s |\n|---|---|---|---|\n"
+    return head + "\n".join(rows)
+
+
+def _functions(round_: Round) -> str:
+    told = (round_.measures or {}).get("weak", {}).get("markdown")
+    return f"## Labeling functions\n\n{told}" if told else ""
+
+
+def _warnings(round_: Round) -> str:
+    return "\n".join(f"- **warning**: {leak}" for leak in (round_.measures or {}).get("leaks", []))
+
+
+def _estimates(round_: Round, campaign: Campaign) -> str:
+    order = targets_of(campaign).metrics
     groups = (round_.measures or {}).get("estimates", {})
     rows = [
         f"| {group} | {name} | {one['value']:.4f} | {one['low']:.4f} to {one['high']:.4f} | {one['n']} |"
         for group, values in groups.items()
-        for name, one in sorted(values.items(), key=lambda pair: METRICS.index(pair[0]))
+        for name, one in sorted(values.items(), key=lambda pair: order.index(pair[0]))
         if None not in (one["value"], one["low"], one["high"])
     ]
     head = "| measured on | measure | value | 95 % interval | items |\n|---|---|---|---|---|\n"
-    return head + "\n".join(rows) if rows else ""
+    return head + "\n".join(rows) if rows else (round_.measures or {}).get("not_measured", "")
 
 
 def _signals(round_: Round) -> str:

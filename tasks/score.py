@@ -15,6 +15,7 @@ from infra.database import labels as label_store
 from infra.database import rounds
 from infra.database.rounds import Round
 from infra.workplace import Workplace
+from tasks.added import has_prediction
 from tasks.campaign import Campaign
 from tasks.choice import (
     MATRIX,
@@ -23,14 +24,15 @@ from tasks.choice import (
     description_of,
     generator,
     known_classes,
-    lists,
     shortlist_size,
     strategy_of,
 )
+from tasks.features.lists import as_lists
 from tasks.matrices import matrices
 from tasks.outputs import campaign_of, folder, manifest_of
 from tasks.report import ScoringProgress
 from tasks.step import step
+from tasks.targets import targets_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -117,6 +119,7 @@ class Scan:
         self._known: list[pa.Table] = []
         # The reserve is the same part of the pool in every round, and no model ever chooses from it: that is
         # what keeps the audit a uniform draw although the rest of the pool is picked over.
+        self.skips = campaign.predictions is not None and campaign.predictions.missing == "skip"
         self.reserve_size = reserve_size(campaign, manifest.rows)
         self._reserve: BottomK = BottomK(max(1, self.reserve_size), purpose_key(campaign.seed, "audit"))
         self.size = shortlist_size(strategy, campaign, len(self.description.space.names))
@@ -126,6 +129,7 @@ class Scan:
 
     def run(self) -> Iterator[int]:
         """Walk over the pool; yields the rows of each chunk when it is done."""
+        import pyarrow as pa
         import pyarrow.compute as pc
 
         assert self.round.features is not None
@@ -142,11 +146,13 @@ class Scan:
                 self.drawable += rows.num_rows
                 self._reserve.update(rows.column(id_column), rows)
             free = pc.invert(pc.is_in(ids, self.taken))
-            mask = np.asarray(free)
+            mask = np.array(free)
             if self.keeps_known and not mask.all():
                 self._known.append(_known_table(ids.filter(pc.invert(free)), X[~mask]))
+            if self.skips:
+                mask &= has_prediction(space, X)
             if mask.any():
-                self._consider(table.select(shown).filter(free), X[mask])
+                self._consider(table.select(shown).filter(pa.array(mask)), X[mask])
             yield table.num_rows
 
     def _consider(self, table: pa.Table, X: NDArray[np.float32]) -> None:
@@ -162,7 +168,7 @@ class Scan:
         proba = candidates.proba
         predicted = np.full(len(X), -1) if proba is None else proba.argmax(axis=1)
         self._sample.update(ids, pa.table({SCORE: pa.array(scores[0], pa.float32()), PREDICTED: predicted}))
-        table = table.append_column(MATRIX, lists(X))
+        table = table.append_column(MATRIX, as_lists(X))
         for shortlist, score in zip(self._shortlists, scores, strict=True):
             shortlist.update(score, ids, table)
 
@@ -226,9 +232,7 @@ class Scan:
             "scores": [] if sample is None else np.asarray(sample.column(SCORE)).round(5).tolist(),
             "predicted": []
             if sample is None or self.description.model is None
-            else np.bincount(
-                np.asarray(sample.column(PREDICTED)), minlength=len(self.campaign.classes)
-            ).tolist(),
+            else targets_of(self.campaign).predicted(np.asarray(sample.column(PREDICTED))),
             "set_aside": [
                 {"reason": one.reason, "count": one.count, "examples": list(one.examples)}
                 for one in self.manifest.set_aside
@@ -249,4 +253,4 @@ def taken_table(taken: dict[str, str]) -> pa.Table:
 def _known_table(ids: Any, X: NDArray[np.float32]) -> pa.Table:
     import pyarrow as pa
 
-    return pa.table({TAKEN: ids.cast(pa.string()), MATRIX: lists(X)})
+    return pa.table({TAKEN: ids.cast(pa.string()), MATRIX: as_lists(X)})

@@ -11,8 +11,18 @@ from infra.database import campaigns, rounds
 from infra.database.rounds import Round
 from infra.workplace import Workplace
 from tasks.campaign import Campaign
-from tasks.choice import Known, candidates_of, description_of, generator, known_of, strategy_of
-from tasks.errors import PoolExhausted
+from tasks.choice import (
+    MATRIX,
+    SOURCE,
+    TAKEN,
+    Known,
+    candidates_of,
+    description_of,
+    generator,
+    known_of,
+    strategy_of,
+)
+from tasks.errors import PoolExhausted, UsageError
 from tasks.outputs import campaign_of, folder, manifest_of
 from tasks.reference import Reference
 from tasks.step import step
@@ -99,9 +109,28 @@ def draw_audit(
 
 def stored_known(workplace: Workplace, round_: Round) -> Known:
     """Read what the scan found labelled or in flight."""
-    measures = round_.measures or {}
-    seen, taken = (workplace.fetch_table(Reference.from_json(measures[name])) for name in ("known", "taken"))
+    # An earlier version kept what is known as an array: its table of what is taken tells.
+    taken = stored_table(workplace, round_, "taken")
+    seen = stored_table(workplace, round_, "known")
     return known_of(workplace, round_, seen, taken)
+
+
+def stored_table(workplace: Workplace, round_: Round, name: str) -> pa.Table:
+    """Read a table that scoring left.
+
+    Raises
+    ------
+    UsageError
+        An earlier version of labelrounds scored the round and left something else.
+    """
+    table = workplace.fetch_table(Reference.from_json((round_.measures or {})[name]))
+    missing = {"known": {TAKEN, MATRIX}, "taken": {TAKEN, SOURCE}}[name] - set(table.column_names)
+    if missing:
+        raise UsageError(
+            f"campaign {round_.campaign}: round {round_.number} was scored by an earlier version of labelrounds, which "
+            f"kept no {', '.join(sorted(missing))}; use that version to finish or verify it"
+        )
+    return table
 
 
 def pick_work(

@@ -13,7 +13,8 @@ from tasks.measure import best_estimates, estimates_of
 from tasks.open import parameters
 from tasks.outputs import campaign_of, manifest_of, model_of, space_of
 from tasks.pictures import campaign_pictures, round_pictures
-from tasks.report import artifact_key, markdown
+from tasks.reference import Reference
+from tasks.report import artifact_key, markdown, model_words
 from tasks.step import step
 
 if TYPE_CHECKING:
@@ -80,6 +81,10 @@ def record(
         "cold_start": measures["counts"]["cold_start"],
         "manifest": round_.manifest.sha256[:12] if round_.manifest else None,
         "stop": round_.reason,
+        "task": campaign.task,
+        "model": model_words(measures.get("model") or {}),
+        "model_digest": round_.model.sha256 if round_.model else None,
+        "calibration": (measures.get("model", {}).get("calibration") or {}).get("method"),
     }
     return RoundRecord(
         number=round_.number,
@@ -92,7 +97,7 @@ def record(
         model=_model(workplace, round_, campaign),
         datasets=_datasets(workplace, round_, campaign),
         files={"manifest.json": manifest_json(manifest_of(workplace, round_))},
-        tables={"batch": _batch_table(picks)} if picks else {},
+        tables=_tables(workplace, measures, picks),
         figures=round_pictures(round_, campaign, picks),
         report=report,
         promote=bool(measures.get("promote")),
@@ -118,7 +123,27 @@ def metrics(round_: Round, picks: list[dict[str, Any]]) -> dict[str, float]:
     if pool:
         values |= {"pool/items": pool["items"], "pool/free": pool["free"]}
         values["pool/set_aside"] = sum(one["count"] for one in pool["set_aside"])
-    return values
+    given = measures.get("predictions")
+    if given:
+        values |= {"predictions/items": given["rows"], "predictions/missing": given["missing"]}
+    weak: dict[str, float] = measures.get("weak", {}).get("metrics", {})
+    return values | model_metrics(measures) | weak
+
+
+def model_metrics(measures: dict[str, Any]) -> dict[str, float]:
+    """Give what chose and calibrated the model: figures on rows that it had not seen."""
+    figures = measures.get("model") or {}
+    found = {
+        f"model/{kind}/{name}": value
+        for kind, one in figures.get("candidates", {}).items()
+        for name, value in one.items()
+    }
+    for when in ("before", "after"):
+        scores = (figures.get("calibration") or {}).get(when) or {}
+        found |= {
+            f"calibration/{name}_{when}": scores[name] for name in ("log_loss", "ece") if name in scores
+        }
+    return found
 
 
 def curve_point(round_: Round) -> dict[str, Any]:
@@ -183,10 +208,9 @@ def _model(workplace: Workplace, round_: Round, campaign: Campaign) -> RoundMode
     if model is None:
         return None
     assert round_.features is not None
-    space = space_of(workplace, round_)
-    return RoundModel(
-        model, tuple(space.names), campaign.classes, round_.features.uri, round_.features.sha256
-    )
+    space, spec = space_of(workplace, round_), campaign.prediction_spec
+    outputs = campaign.classes if spec is None else spec.outputs
+    return RoundModel(model, tuple(space.names), outputs, round_.features.uri, round_.features.sha256)
 
 
 def _datasets(workplace: Workplace, round_: Round, campaign: Campaign) -> list[DataSet]:
@@ -198,9 +222,38 @@ def _datasets(workplace: Workplace, round_: Round, campaign: Campaign) -> list[D
         DataSet("pool", campaign.pool.uri, round_.manifest.sha256, round_.manifest.rows),
         DataSet("training", round_.labels.uri, round_.labels.sha256, round_.labels.rows),
     ]
+    given = (round_.measures or {}).get("predictions")
+    if given is not None and campaign.predictions is not None:
+        found.append(DataSet("predictions", campaign.predictions.uri, given["sha256"], given["rows"]))
     if round_.batch is not None:
         found.append(DataSet("batch", round_.batch.uri, round_.batch.sha256, round_.batch.rows))
     return found
+
+
+def _tables(
+    workplace: Workplace, measures: dict[str, Any], picks: list[dict[str, Any]]
+) -> dict[str, dict[str, list[object]]]:
+    found = {"batch": _batch_table(picks)} if picks else {}
+    if "doubts" in measures:
+        doubts = workplace.fetch_table(Reference.from_json(measures["doubts"])).slice(0, REPORTED_ITEMS)
+        found |= {"doubted_labels": doubts.to_pydict()} if doubts.num_rows else {}
+    for group, arrays in measures.get("pictures", {}).items():
+        if "per_label" in arrays:
+            found[f"classes_{group}"] = _class_table(arrays["per_label"])
+    functions = measures.get("weak", {}).get("report", {}).get("functions", [])
+    if functions:
+        names = [name for name in functions[0] if name != "classes"]
+        found["labeling_functions"] = {name: [one[name] for one in functions] for name in names}
+    return found
+
+
+def _class_table(per_label: dict[str, dict[str, Any]]) -> dict[str, list[object]]:
+    """Give what was measured of each class by itself, with the ends of the intervals."""
+    table: dict[str, list[object]] = {"class": list(per_label)}
+    for measure in next(iter(per_label.values())):
+        for end, name in (("value", measure), ("low", f"{measure}_low"), ("high", f"{measure}_high")):
+            table[name] = [one[measure][end] for one in per_label.values()]
+    return table
 
 
 def _batch_table(picks: list[dict[str, Any]]) -> dict[str, list[object]]:

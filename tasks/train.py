@@ -3,30 +3,39 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from infra.database import labels as label_store
 from infra.database import rounds
 from infra.database.rounds import Round
 from infra.workplace import Workplace
+from tasks.added import added_of
 from tasks.campaign import Campaign
-from tasks.errors import UsageError
-from tasks.matrices import cut_texts, feature_space
+from tasks.doubts import doubted
+from tasks.fitted import corrected, fitted_model
+from tasks.given import given_model
+from tasks.labelled import CONFIDENCE, FOUND, KIND, class_codes, labelled_items, usable
+from tasks.matrices import feature_space
 from tasks.outputs import campaign_of, folder, manifest_of
 from tasks.reference import Reference
+from tasks.search import searched
 from tasks.step import step
+from tasks.supervise import ask_functions, weak_rows
+from tasks.targets import targets_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from tasks.features import FeatureSpace
+    from tasks.models import Device, Examples, Setting
     from tasks.pool.manifest import Manifest
 
 log = logging.getLogger(__name__)
 
-KIND, LABEL, CONFIDENCE = "__kind", "__label", "__confidence"
+LEARNT_FROM = ("seed", "work")
+"""Kinds of labels that models may see; the others measure them."""
 
 
 @step("train on the labels so far")
@@ -41,174 +50,161 @@ def train(workplace: Workplace, round_: Round) -> Round:
     if round_.state != "opened":
         return round_
     from tasks.models import resolve_device
-    from tasks.models import train as train_model
-    from tasks.strategies import cold_start_reason
 
     campaign = campaign_of(round_)
     device = resolve_device(campaign.model.device)
     manifest = manifest_of(workplace, round_)
-    space, space_uri = feature_space(workplace, campaign, manifest)
-    space_reference = Reference(space_uri, space.digest, len(space.names))
+    added = added_of(workplace, campaign, manifest.columns, round_.measures or {})
+    fitted_on = fitted_before(workplace, round_, manifest)
+    space, space_uri = feature_space(workplace, campaign, manifest, added, fitted_on)
     labelled = labelled_items(workplace, round_, campaign, manifest)
-    label_reference = workplace.keep_table(folder(round_), "labels", labelled)
-    found = labelled.filter(usable(labelled, ("seed", "work")))
-    per_class = np.bincount(class_codes(found, campaign), minlength=len(campaign.classes)).tolist()
-    start = campaign.cold_start
-    cold = cold_start_reason(per_class, campaign.classes, least=start.min_per_class, until=start.until_labels)
-    counts = {
-        "labels": labelled.num_rows,
-        "trained": found.num_rows,
-        "seed": labelled.column(KIND).to_pylist().count("seed"),
-        "audit": labelled.column(KIND).to_pylist().count("audit"),
-        "cold_start": cold,
-        "per_class": per_class,
-        "labels_outside_pool": labelled.column("__found").to_pylist().count(False),
+    counts = count(labelled, campaign)
+    learnt = labelled.filter(usable(labelled, LEARNT_FROM))
+    weak = ask_functions(workplace, round_, campaign, manifest, space, learnt)
+    if weak.get("rows") or campaign.predictions is not None:
+        # What the labeling functions teach is a start, and so are predictions.
+        counts["cold_start"] = None
+    measures: dict[str, Any] = {
+        **(round_.measures or {}),
+        "counts": counts,
+        "fitted_on": fitted_on,
+        "leaks": leaks_of(labelled, campaign, manifest),
+        "weak": weak,
     }
-    model_reference = None
-    if cold is None:
-        model = train_model(**trainable(labelled, campaign, space), device=device)
-        model_reference = workplace.keep(folder(round_), "model.ubj", model.to_bytes(), found.num_rows)
-        log.info("trained on %d labels, on %s", found.num_rows, model.device)
+    model: Reference | None = None
+    if campaign.predictions is not None:
+        device = "cpu"
+        model, found = given_model(workplace, round_, space)
+        measures |= found
+    elif counts["cold_start"] is None:
+        model, found = fit(workplace, round_, labelled, space, device, weak_rows(workplace, measures))
+        measures |= found
     else:
-        log.info("cold start: %s", cold)
+        log.info("cold start: %s", counts["cold_start"])
     return rounds.store(
         workplace.engine,
         round_,
         "trained",
-        labels=label_reference,
-        features=space_reference,
-        model=model_reference,
-        device=device if cold is None else None,
-        measures={"counts": counts},
+        labels=workplace.keep_table(folder(round_), "labels", labelled),
+        features=Reference(space_uri, space.digest, len(space.names)),
+        model=model,
+        device=None if model is None else device,
+        measures=measures,
     )
 
 
-def trainable(labelled: pa.Table, campaign: Campaign, space: FeatureSpace) -> dict[str, Any]:
-    """Give what a model of the campaign is trained on and with: the labels that models may see."""
-    found = labelled.filter(usable(labelled, ("seed", "work")))
-    return {
-        "X": space.transform(found),
-        "y": class_codes(found, campaign),
-        "n_classes": len(campaign.classes),
-        "names": space.names,
-        "types": space.types,
-        "seed": campaign.seed,
-        "weight": np.asarray(found.column(CONFIDENCE), dtype=np.float32),
-        "params": dict(campaign.model.params),
-    }
-
-
-def labelled_items(workplace: Workplace, round_: Round, campaign: Campaign, manifest: Manifest) -> pa.Table:
-    """Join the labels with their items: from the pool, else from the seed file.
+def fit(
+    workplace: Workplace,
+    round_: Round,
+    labelled: pa.Table,
+    space: FeatureSpace,
+    device: Device,
+    weak: Examples | None,
+) -> tuple[Reference, dict[str, Any]]:
+    """Train the model, correct its prior to the audit, and list the labels that it does not believe.
 
     Returns
     -------
-    pa.Table
-        The id column, the feature columns (null where the item was found nowhere), and label, kind, confidence.
+    model, measures
+        Where the model is stored, and what the round keeps of it.
     """
-    import pyarrow as pa
-
-    _import_seed(workplace, round_, campaign)
-    known = label_store.current_labels(workplace.engine, round_.campaign_id)
-    id_column = manifest.columns.id
-    wanted = pa.array([label.item_id for label in known], pa.string())
-    rows = rows_of(workplace, manifest, wanted)
-    missing = _without(wanted, rows.column(id_column))
-    if campaign.seed_labels is not None and len(missing):
-        rows = pa.concat_tables([rows, _rows_of_seed_file(workplace, campaign, manifest, missing)])
-    labels = pa.table(
-        {
-            id_column: wanted,
-            KIND: pa.array([label.kind for label in known], pa.string()),
-            LABEL: pa.array([label.label for label in known], pa.string()),
-            CONFIDENCE: pa.array([label.confidence for label in known], pa.float32()),
-        }
+    campaign = campaign_of(round_)
+    targets = targets_of(campaign)
+    examples = examples_of(labelled, campaign, space, weak)
+    setting = setting_of(campaign, space, device)
+    found_params = searched(workplace, round_, campaign, examples, setting)
+    setting = with_params(setting, found_params)
+    model, figures, unseen = fitted_model(
+        workplace, targets, campaign.model.kind, examples, setting, space.digest
     )
-    return _join(labels, rows, id_column)
+    measures: dict[str, Any] = {"model": figures, "search": found_params}
+    if campaign.model.prior == "audit":
+        audit = labelled.filter(usable(labelled, ("audit",)))
+        X, codes = space.transform(audit), class_codes(audit, campaign)
+        model, measures["prior"] = corrected(
+            workplace, targets, folder(round_), model, examples, setting, X, codes
+        )
+    if unseen is not None:
+        found = labelled.filter(usable(labelled, LEARNT_FROM))
+        doubts = doubted(found, workplace.fetch_array(unseen), campaign)
+        measures["doubts"] = workplace.keep_table(folder(round_), "doubts", doubts).to_json()
+    log.info("trained on %d labels, on %s: %s", examples.items, device, figures["kind"])
+    return model, measures
 
 
-def rows_of(workplace: Workplace, manifest: Manifest, ids: pa.Array) -> pa.Table:
-    """Read the feature columns of some items from the pool, in the pool's order."""
-    import pyarrow as pa
+def fitted_before(workplace: Workplace, round_: Round, manifest: Manifest) -> str:
+    """Give the digest of the manifest that the features are fitted on: an earlier one while the columns stay.
 
-    from tasks.pool.read import read_pool
+    A pool that grows keeps its features, and with them the matrices of all objects that were there before.
+    """
+    for earlier in reversed(rounds.rounds_of(workplace.engine, round_.campaign)):
+        told = (earlier.measures or {}).get("fitted_on")
+        if told is not None and earlier.number < round_.number:
+            same = manifest_of(workplace, earlier).columns == manifest.columns
+            return str(told) if same else manifest.digest
+    return manifest.digest
 
-    id_column = manifest.columns.id
-    schema = manifest.columns.schema((id_column, *manifest.columns.features))
-    if not len(ids):
-        return schema.empty_table()
-    chunks = [
-        cut_texts(_only(chunk.table, id_column, ids), manifest.columns)
-        for chunk in read_pool(workplace.storage, manifest, names=manifest.columns.features)
+
+def leaks_of(labelled: pa.Table, campaign: Campaign, manifest: Manifest) -> list[str]:
+    """Name columns that give the label away, and warn of them."""
+    from tasks.features.leakage import leaks
+
+    found = labelled.filter(usable(labelled, LEARNT_FROM))
+    told = [
+        f"{about}: {leak}" if about else str(leak)
+        for about, y in targets_of(campaign).questions(class_codes(found, campaign))
+        for leak in leaks(found, y, manifest.columns)
     ]
-    return pa.concat_tables([schema.empty_table(), *chunks]).combine_chunks()
+    for one in told:
+        log.warning("%s", one)
+    return told
 
 
-def usable(labelled: pa.Table, kinds: tuple[str, ...]) -> pa.Array:
-    """Mark the labels of these kinds whose items were found."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
+def count(labelled: pa.Table, campaign: Campaign) -> dict[str, Any]:
+    """Count labels by what they are for, and say why there is no model yet, if so."""
+    from tasks.strategies import cold_start_reason
 
-    return pc.and_(pc.is_in(labelled.column(KIND), pa.array(kinds, pa.string())), labelled.column("__found"))
+    found = labelled.filter(usable(labelled, LEARNT_FROM))
+    targets, codes = targets_of(campaign), class_codes(found, campaign)
+    start = campaign.cold_start
+    return {
+        "labels": labelled.num_rows,
+        "trained": found.num_rows,
+        "seed": labelled.column(KIND).to_pylist().count("seed"),
+        "audit": labelled.column(KIND).to_pylist().count("audit"),
+        "cold_start": cold_start_reason(
+            targets.evidence(codes), campaign.classes, least=start.min_per_class, until=start.until_labels
+        ),
+        "per_class": targets.counts(codes),
+        "labels_outside_pool": labelled.column(FOUND).to_pylist().count(False),
+    }
 
 
-def class_codes(labelled: pa.Table, campaign: Campaign) -> np.ndarray:
-    """Give each label's position in the campaign's class order, int64 (n,)."""
-    code = {name: position for position, name in enumerate(campaign.classes)}
-    return np.array([code[name] for name in labelled.column(LABEL).to_pylist()], dtype=np.int64)
+def examples_of(labelled: pa.Table, campaign: Campaign, space: FeatureSpace, weak: Examples | None) -> Any:
+    """Give what a model is trained on: the labels that models may see, and those of weak supervision."""
+    found = labelled.filter(usable(labelled, LEARNT_FROM))
+    confidence = np.asarray(found.column(CONFIDENCE), dtype=np.float64)
+    examples = targets_of(campaign).examples(space.transform(found), class_codes(found, campaign), confidence)
+    return examples if weak is None else examples.plus(weak)
 
 
-def _import_seed(workplace: Workplace, round_: Round, campaign: Campaign) -> None:
-    if campaign.seed_labels is None:
-        return
-    from tasks.pool.read import read_labels
+def with_params(setting: Setting, found: dict[str, Any] | None) -> Setting:
+    """Add the parameters that a search found, below those of the campaign."""
+    return setting if found is None else replace(setting, params={**found["params"], **setting.params})
 
-    file = campaign.seed_labels
-    seed = read_labels(workplace.storage, file.uri, id=file.id, label=file.label, classes=campaign.classes)
-    ids = seed.column(file.id).to_pylist()
-    new = label_store.import_seed(
-        workplace.engine, round_.campaign_id, ids, seed.column(file.label).to_pylist()
+
+def setting_of(campaign: Campaign, space: FeatureSpace, device: Device) -> Setting:
+    """Give what a model of the campaign is trained with."""
+    from tasks.models import Setting
+
+    return Setting(
+        n_classes=len(campaign.classes),
+        names=space.names,
+        types=space.types,
+        view=space.view,
+        device=device,
+        seed=campaign.seed,
+        params=dict(campaign.model.params),
+        class_weight=campaign.model.class_weight,
+        calibrate=campaign.model.calibration == "auto",
     )
-    if new:
-        log.info("%d seed labels imported", new)
-
-
-def _rows_of_seed_file(
-    workplace: Workplace, campaign: Campaign, manifest: Manifest, ids: pa.Array
-) -> pa.Table:
-    """Read items that only the seed file has; none when it lacks the pool's columns."""
-    from tasks.pool.read import read_table
-
-    file, columns = campaign.seed_labels, manifest.columns
-    assert file is not None
-    schema = columns.schema((columns.id, *columns.features))
-    try:
-        table = read_table(workplace.storage, file.uri, id=file.id, columns=columns)
-    except UsageError as error:
-        log.warning("seed labels of %d items outside the pool are not trained on: %s", len(ids), error)
-        return schema.empty_table()
-    table = table.rename_columns([columns.id, *table.column_names[1:]])
-    return _only(table.select(schema.names), columns.id, ids).cast(schema)
-
-
-def _only(table: pa.Table, id_column: str, ids: pa.Array) -> pa.Table:
-    import pyarrow.compute as pc
-
-    return table.filter(pc.is_in(table.column(id_column), ids))
-
-
-def _without(ids: pa.Array, taken: pa.ChunkedArray) -> pa.Array:
-    import pyarrow.compute as pc
-
-    return ids.filter(pc.invert(pc.is_in(ids, taken.combine_chunks())))
-
-
-def _join(labels: pa.Table, rows: pa.Table, id_column: str) -> pa.Table:
-    """Left join in the labels' order; Arrow's own join cannot carry list columns."""
-    import pyarrow.compute as pc
-
-    place = pc.index_in(labels.column(id_column), rows.column(id_column).combine_chunks())
-    for name in rows.column_names:
-        if name != id_column:
-            labels = labels.append_column(name, rows.column(name).take(place))
-    return labels.append_column("__found", pc.is_valid(place))

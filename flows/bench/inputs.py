@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from tasks.models import Model
+    from tasks.models.boosting import BoostedModel
     from tasks.strategies import Candidates
 
 CLASSES, LABELLED = 5, 500
@@ -27,14 +27,14 @@ class Inputs:
     X : float32 (n, d)
     known_X : float32 (500, d)
     known_y : int64 (500,)
-    model : Model
+    model : BoostedModel
         Trained on what is labelled.
     """
 
     X: NDArray[np.float32]
     known_X: NDArray[np.float32]
     known_y: NDArray[np.int64]
-    model: Model
+    model: BoostedModel
 
     def candidates(self, fields: frozenset[str]) -> Candidates:
         """Describe the pool by the fields that a strategy reads."""
@@ -69,7 +69,7 @@ class Inputs:
 
 def make_inputs(rows: int, features: int, seed: int = 0) -> Inputs:
     """Make normally distributed rows of five classes by a noisy linear rule, and train a model on 500 of them."""
-    from tasks.models import train
+    from tasks.models.boosting import train
 
     rng = np.random.default_rng(seed)
     X = rng.standard_normal((rows + LABELLED, features), dtype=np.float32)

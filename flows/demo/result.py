@@ -156,16 +156,15 @@ def full_pool_accuracy(place: Workplace, arm: Arm, table: Any) -> float:
     import numpy as np
 
     from tasks.measure import yardsticks
-    from tasks.models import train
+    from tasks.models import Examples, fit_model
     from tasks.outputs import campaign_of, space_of
+    from tasks.train import setting_of
 
     newest = rounds.rounds_of(place.engine, arm.campaign)[-1]
     campaign = campaign_of(newest)
     space = space_of(place, newest)
     y = np.array([campaign.classes.index(label) for label in table.column("label").to_pylist()])
-    model = train(
-        space.transform(table), y, n_classes=len(campaign.classes), names=space.names, types=space.types,
-        device="cpu", seed=campaign.seed,
-    )  # fmt: skip
+    examples = Examples.of(space.transform(table), y)
+    model = fit_model(campaign.model.kind, examples, setting_of(campaign, space, "cpu")).model
     stick = next(one for one in yardsticks(place, newest, campaign) if one.name == "holdout")
     return float((model.predict(stick.X).argmax(axis=1) == stick.y).mean())

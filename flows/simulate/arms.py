@@ -15,7 +15,7 @@ from prefect.task_runners import ProcessPoolTaskRunner, TaskRunner, ThreadPoolTa
 from infra.settings import load_settings
 from infra.workplace import Workplace
 from tasks.reference import Reference
-from tasks.simulation import LabelledData, SimulationProtocol, full_pool, run_repeat
+from tasks.simulation import LabelledData, SimulationProtocol, Treatment, full_pool, run_repeat
 from tasks.step import is_transient
 
 # Results are kept by the flow, as files; only a server that does not answer is worth another try.
@@ -28,16 +28,18 @@ _OPTIONS: dict[str, Any] = {
 }
 
 
-@task(name="campaign", task_run_name="{strategy}/{repeat:03d}", **_OPTIONS)
-def campaign(data: Reference, strategy: str, protocol: SimulationProtocol, repeat: int) -> dict[str, Any]:
+@task(name="campaign", task_run_name="{treatment}/{repeat:03d}", **_OPTIONS)
+def campaign(
+    data: Reference, treatment: Treatment, protocol: SimulationProtocol, repeat: int
+) -> dict[str, Any]:
     """Run one campaign of one arm."""
-    return run_repeat(fetch(data), strategy, protocol, repeat).to_json()
+    return run_repeat(fetch(data), treatment, protocol, repeat).to_json()
 
 
-@task(name="full pool", task_run_name="full/{repeat:03d}", **_OPTIONS)
-def full(data: Reference, protocol: SimulationProtocol, repeat: int) -> dict[str, Any]:
-    """Measure what the labels of the whole pool would give."""
-    return {"metrics": full_pool(fetch(data), protocol, repeat)}
+@task(name="full pool", task_run_name="full pool [{model}]/{repeat:03d}", **_OPTIONS)
+def full(data: Reference, model: str, protocol: SimulationProtocol, repeat: int) -> dict[str, Any]:
+    """Measure what the labels of the whole pool would give a model."""
+    return full_pool(fetch(data), model, protocol, repeat)
 
 
 @lru_cache(maxsize=1)

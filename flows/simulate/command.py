@@ -12,7 +12,9 @@ from flows import console
 
 if TYPE_CHECKING:
     from tasks.simulation.columns import Wanted
+    from tasks.simulation.data import LabelledData
     from tasks.simulation.protocol import SimulationProtocol
+    from tasks.simulation.treatment import Treatment
 
 
 @click.command()
@@ -24,10 +26,17 @@ if TYPE_CHECKING:
 @click.option("--text", multiple=True, metavar="COL", help="Column to read as text; may be repeated.")
 @click.option("--drop", multiple=True, metavar="COL", help="Column to leave out; may be repeated.")
 @click.option("--strategies", default="auto,margin,random", show_default=True, help="Separated by commas.")
+@click.option(
+    "--model",
+    "models",
+    default="auto",
+    show_default=True,
+    help="Separated by commas: auto, linear, xgboost, forest, stacked, or xgboost(max_depth=6).",
+)
 @click.option("--seed-labels", default=20, show_default=True, help="Labels drawn at random at the start.")
 @click.option("--batch", default=25, show_default=True, help="Labels bought a step.")
 @click.option("--budget", default=500, show_default=True, help="Labels in all, the first ones among them.")
-@click.option("--repeats", default=10, show_default=True, help="Campaigns a strategy.")
+@click.option("--repeats", default=10, show_default=True, help="Campaigns a strategy and model.")
 @click.option(
     "--test-fraction", default=0.4, show_default=True, help="Share of the items that only measures."
 )
@@ -40,12 +49,13 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout; logs go to stderr.")
 def simulate(
     data: str, label: str | None, id_: str | None, text: tuple[str, ...], drop: tuple[str, ...],
-    strategies: str, jobs: int | None, dask: str | None, out: Path | None, as_json: bool, **settings: Any,
+    strategies: str, models: str, jobs: int | None, dask: str | None, out: Path | None, as_json: bool, **settings: Any,
 ) -> None:  # fmt: skip
-    """Compare strategies on labelled data, before a label is bought.
+    """Compare strategies and models on labelled data, before a label is bought.
 
     DATA is Parquet, CSV or JSON Lines, a path or s3://; columns called id and label are found, features by their
     type. Starts the embedded stack, and leaves it up. Interrupted and started again it goes on where it was.
+    Each strategy runs with each model; differences are to random with the first model.
     Example: labelrounds simulate mails.parquet --label label --strategies margin,margin_kmeans
     """
     from tasks.simulation.columns import Wanted
@@ -54,7 +64,7 @@ def simulate(
     # The progress bar says it; Prefect keeps the log of every run.
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "WARNING")
     protocol = SimulationProtocol(**settings)
-    document = _run(data, Wanted(label, id_, text, drop), strategies, protocol, jobs, dask, out)
+    document = _run(data, Wanted(label, id_, text, drop), strategies, models, protocol, jobs, dask, out)
     if as_json:
         console.document(document)
     else:
@@ -64,47 +74,53 @@ def simulate(
 
 
 def _run(
-    data: str, wanted: Wanted, strategies: str, protocol: SimulationProtocol, jobs: int | None,
-    dask: str | None, out: Path | None,
+    data: str, wanted: Wanted, strategies: str, models: str, protocol: SimulationProtocol,
+    jobs: int | None, dask: str | None, out: Path | None,
 ) -> dict[str, Any]:  # fmt: skip
     """Check all that can be checked, start the stack, and run."""
     from flows.cli import prefect_ready
-    from flows.operate import start_stack
     from flows.simulate import request as ask
-    from infra.settings import load_settings, read_given
+    from flows.simulate.results import code_digest
+    from infra.settings import read_given
 
-    names = ask.arms(strategies)
+    arms = ask.treatments(strategies, models)
     if dask is not None:
         ask.check_dask(dask)
     if out is not None:
         ask.make_folder(out)
+    # Python 3.11 may fail to parse while another thread parses too: done before Prefect has threads.
+    code = code_digest()
     home = read_given().home
-    if ask.is_remote(data):
-        start_stack(home, None)
-    loaded = ask.load_data(data, wanted, load_settings() if ask.is_remote(data) else None)
-    ask.check_classes(names, len(loaded.data.classes))
-    protocol, cut = ask.fit_protocol(protocol, loaded)
-    if not ask.is_remote(data):
-        start_stack(home, None)
-    notes = (*loaded.notes(), *cut)
+    loaded, protocol, notes = _load(data, wanted, arms, protocol, home)
     for note in notes:
         console.stderr().print(f"note: {note}")
     with prefect_ready() as settings:
         from flows.simulate.flow import run
 
-        reference = ask.keep(loaded.data, settings)
-        name = ask.name_of(data)
+        reference, name = ask.keep(loaded, settings), ask.name_of(data)
         folder = out or home / "simulations" / ask.folder_name(name, reference, protocol)
         return run(
             ask.Request(
-                name,
-                data,
-                reference,
-                names,
-                protocol,
-                folder.absolute(),
-                jobs or ask.processors(),
-                dask,
-                notes,
+                name=name, uri=data, data=reference, treatments=arms, protocol=protocol, out=folder.absolute(),
+                jobs=jobs or ask.processors(), dask=dask, notes=notes, code=code,
             )
-        )
+        )  # fmt: skip
+
+
+def _load(
+    data: str, wanted: Wanted, arms: tuple[Treatment, ...], protocol: SimulationProtocol, home: Path
+) -> tuple[LabelledData, SimulationProtocol, tuple[str, ...]]:
+    """Read the data, try arms and protocol on them, and start the stack; gives what the user should know too."""
+    from flows.operate import start_stack
+    from flows.simulate import request as ask
+    from infra.settings import load_settings
+
+    remote = ask.is_remote(data)
+    if remote:
+        start_stack(home, None)
+    loaded = ask.load_data(data, wanted, load_settings() if remote else None)
+    ask.check(arms, loaded.data)
+    protocol, cut = ask.fit_protocol(protocol, loaded)
+    if not remote:
+        start_stack(home, None)
+    return loaded.data, protocol, (*loaded.notes(), *cut)

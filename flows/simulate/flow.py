@@ -13,13 +13,12 @@ from prefect.futures import PrefectFuture, as_completed
 
 from flows.simulate.arms import campaign, full, runner
 from flows.simulate.progress import Display
-from flows.simulate.report import Report, compare
+from flows.simulate.report import Key, Report, compare
 from flows.simulate.request import Request
-from flows.simulate.results import FULL, Results, code_digest, write_whole
+from flows.simulate.results import FULL, Results, write_whole
 from flows.simulate.track import track
 from tasks.errors import StackError
-
-Key = tuple[str, int]
+from tasks.simulation.treatment import Treatment
 
 
 def run(request: Request) -> dict[str, Any]:
@@ -32,12 +31,12 @@ def run(request: Request) -> dict[str, Any]:
 
 @flow(name="simulate", persist_result=False, validate_parameters=False)
 def simulate(request: Request) -> dict[str, Any]:
-    """Run campaigns against known labels, the same for all arms but for the strategy, and compare.
+    """Run campaigns against known labels, the same for all arms but for strategy and model, and compare.
 
     Each finished campaign is kept, so that an interrupted simulation goes on where it was.
     """
     begun = time.monotonic()
-    results = Results(request.out, request.data.sha256, request.protocol, code_digest())
+    results = Results(request.out, request.data.sha256, request.protocol, request.code)
     found = finish(request, results)
     report = compare(request, results, found)
     document = report.to_json(draw(request, report), time.monotonic() - begun)
@@ -61,15 +60,16 @@ def finish(request: Request, results: Results) -> dict[Key, dict[str, Any]]:
 
 def keys(request: Request) -> Iterator[Key]:
     """Give arm and number of all repeats, in an order in which the arms grow alike."""
+    whole = [Treatment(FULL, model) for model in request.models]
     for repeat in range(request.protocol.repeats):
-        for arm in (FULL, *request.strategies):
+        for arm in (*whole, *request.treatments):
             yield arm, repeat
 
 
-def submit(request: Request, arm: str, repeat: int) -> PrefectFuture[dict[str, Any]]:
+def submit(request: Request, arm: Treatment, repeat: int) -> PrefectFuture[dict[str, Any]]:
     """Have a repeat run as a task."""
-    if arm == FULL:
-        return full.submit(request.data, request.protocol, repeat)
+    if arm.strategy == FULL:
+        return full.submit(request.data, arm.model, request.protocol, repeat)
     return campaign.submit(request.data, arm, request.protocol, repeat)
 
 

@@ -11,12 +11,16 @@ import numpy as np
 
 from flows.simulate.request import Request
 from flows.simulate.results import FULL, Results
-from tasks.simulation.analysis import Finding, analyse, mean_over_repeats, plain, to_json
+from tasks.simulation.analysis import Finding, analyse, plain, to_json
+from tasks.simulation.arm import mean_over_repeats
 from tasks.simulation.run import Curve
-from tasks.simulation.words import conditions, sentence
+from tasks.simulation.treatment import Treatment
+from tasks.simulation.words import conditions, model_sentence, sentence
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+Key = tuple[Treatment, int]
 
 
 @dataclass(frozen=True)
@@ -26,24 +30,30 @@ class Report:
     Attributes
     ----------
     full
-        Metrics of the whole pool's labels, one mapping a repeat.
+        Model -> what the labels of the whole pool gave it, one mapping a repeat.
     """
 
     request: Request
     results: Results
-    full: tuple[Mapping[str, float], ...]
+    full: Mapping[str, tuple[Mapping[str, Any], ...]]
     findings: tuple[Finding, ...]
 
-    @cached_property
-    def full_mean(self) -> float:
-        """The reported metric with the labels of the whole pool."""
-        return float(mean_over_repeats(self._full(self.request.protocol.metric)))
+    @property
+    def first_model(self) -> str:
+        """The one that others are compared with."""
+        return self.request.models[0]
+
+    def full_mean(self, model: str) -> float:
+        """Give the reported metric of a model with the labels of the whole pool."""
+        return float(mean_over_repeats(self._full(model, self.request.protocol.metric)))
 
     def sentences(self) -> list[str]:
         """Say what the figures show, and under which conditions."""
         said = [sentence(finding) for finding in self.findings]
-        said += [f"{finding.arm.strategy}: {alarm}." for finding in self.findings for alarm in finding.alarms]
-        return [*said, f"All this for: {conditions(self.request.protocol, self.full_mean)}."]
+        said += [one for one in map(model_sentence, self.findings) if one is not None]
+        said += [f"{finding.arm.name}: {alarm}." for finding in self.findings for alarm in finding.alarms]
+        told = conditions(self.request.protocol, self.full_mean(self.first_model), self.first_model)
+        return [*said, f"All this for: {told}."]
 
     @cached_property
     def figures(self) -> dict[str, Figure]:
@@ -51,9 +61,11 @@ class Report:
         from tasks.simulation.pictures import differences, learning_curves
 
         name, metric = self.request.name, self.request.protocol.metric
-        found = {"curves": learning_curves(self.findings, self.full_mean, f"{name}: {metric} by labels")}
+        level = self.full_mean(self.first_model)
+        found = {"curves": learning_curves(self.findings, level, f"{name}: {metric} by labels")}
         if len(self.findings) > 1:
-            found["differences"] = differences(self.findings, f"{name}: what each strategy gains over random")
+            gain = f"{name}: what each arm gains over {self.findings[0].baseline}"
+            found["differences"] = differences(self.findings, gain)
         return found
 
     def to_json(self, pictures: dict[str, str], seconds: float) -> dict[str, Any]:
@@ -61,11 +73,14 @@ class Report:
         request = self.request
         return {
             "data": request.uri,
-            "protocol": {**request.protocol.to_json(), "strategies": list(request.strategies)},
-            "full": {
-                "metric": plain(self._full(request.protocol.metric)),
-                "metrics": {name: plain(self._full(name)) for name in self.full[0]},
+            "protocol": {
+                **request.protocol.to_json(),
+                "strategies": list(request.strategies),
+                "models": list(request.models),
             },
+            "baseline": self.findings[0].baseline,
+            "full": self._full_json(self.first_model),
+            "full_by_model": {model: self._full_json(model) for model in request.models},
             "arms": [{**to_json(finding), "sentence": sentence(finding)} for finding in self.findings],
             "sentences": self.sentences(),
             "notes": list(request.notes),
@@ -76,17 +91,27 @@ class Report:
             "seconds": round(seconds, 1),
         }
 
-    def _full(self, metric: str) -> Any:
-        return np.array([one[metric] for one in self.full], np.float64)
+    def _full_json(self, model: str) -> dict[str, Any]:
+        runs = self.full[model]
+        return {
+            "metric": plain(self._full(model, self.request.protocol.metric)),
+            "metrics": {name: plain(self._full(model, name)) for name in runs[0]["metrics"]},
+            "kinds": [one["kind"] for one in runs],
+            "seconds_train": [one["seconds_train"] for one in runs],
+        }
+
+    def _full(self, model: str, metric: str) -> Any:
+        return np.array([one["metrics"][metric] for one in self.full[model]], np.float64)
 
 
-def compare(request: Request, results: Results, found: Mapping[tuple[str, int], dict[str, Any]]) -> Report:
+def compare(request: Request, results: Results, found: Mapping[Key, dict[str, Any]]) -> Report:
     """Compare the arms."""
     repeats = range(request.protocol.repeats)
-    full = tuple(found[FULL, repeat]["metrics"] for repeat in repeats)
-    curves = {
-        strategy: [Curve(**found[strategy, repeat]) for repeat in repeats] for strategy in request.strategies
+    full = {
+        model: tuple(found[Treatment(FULL, model), repeat] for repeat in repeats) for model in request.models
     }
+    curves = {arm: [Curve(**found[arm, repeat]) for repeat in repeats] for arm in request.treatments}
     protocol = request.protocol
-    findings = analyse(curves, full, protocol.metric, seed=protocol.seed)
+    first = [one["metrics"] for one in full[request.models[0]]]
+    findings = analyse(curves, first, protocol.metric, seed=protocol.seed)
     return Report(request, results, full, tuple(findings))

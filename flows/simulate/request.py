@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from tasks.errors import ServiceUnavailable, UsageError
 from tasks.reference import Reference
 from tasks.simulation.protocol import SimulationProtocol
+from tasks.simulation.treatment import RANDOM, Treatment, model_specs
 
 if TYPE_CHECKING:
     from infra.settings import Settings
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from tasks.simulation.data import LabelledData
     from tasks.simulation.read import Loaded
 
-RANDOM = "random"
 _PATIENCE_SECONDS = 10.0
 # Fields of candidates that no labelled file tells.
 _UNKNOWN = frozenset({"cost", "groups"})
@@ -40,8 +40,8 @@ class Request:
         The data, as the user named it.
     data
         Where the matrices lie.
-    strategies
-        One arm each; ``random`` among them.
+    treatments
+        One arm each, of all strategies with all models; ``random`` among the strategies.
     protocol
     out
         Folder of the results.
@@ -51,20 +51,45 @@ class Request:
         Address of a Dask scheduler that runs them instead.
     notes
         What the user should know of the data.
+    code
+        Digest of the code that decides over a result.
     """
 
     name: str
     uri: str
     data: Reference
-    strategies: tuple[str, ...]
+    treatments: tuple[Treatment, ...]
     protocol: SimulationProtocol
     out: Path
     jobs: int
     dask: str | None
     notes: tuple[str, ...]
+    code: str
+
+    @property
+    def strategies(self) -> tuple[str, ...]:
+        """Each once, as they were named."""
+        return tuple(dict.fromkeys(one.strategy for one in self.treatments))
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Each once, as they were named."""
+        return tuple(dict.fromkeys(one.model for one in self.treatments))
 
 
-def arms(text: str) -> tuple[str, ...]:
+def treatments(strategies: str, models: str) -> tuple[Treatment, ...]:
+    """Read the arms: each strategy with each model.
+
+    Raises
+    ------
+    UsageError
+        As `read_strategies` and `tasks.simulation.treatment.model_specs`.
+    """
+    kinds = [str(spec) for spec in model_specs(models)]
+    return tuple(Treatment(name, kind) for name in read_strategies(strategies) for kind in kinds)
+
+
+def read_strategies(text: str) -> tuple[str, ...]:
     """Read the strategies to compare; random is always among them.
 
     Raises
@@ -84,12 +109,21 @@ def arms(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*names, RANDOM)))
 
 
-def check_classes(names: tuple[str, ...], n_classes: int) -> None:
-    """Raise UsageError where a strategy is made for another number of classes."""
+def check(arms: tuple[Treatment, ...], data: LabelledData) -> None:
+    """Try the arms on the data.
+
+    Raises
+    ------
+    UsageError
+        A strategy is made for another number of classes, or XGBoost refuses a parameter.
+    """
+    from tasks.simulation.training import check_parameters
     from tasks.strategies import get
 
-    for name in names:
-        get(name, n_classes)
+    for strategy in dict.fromkeys(one.strategy for one in arms):
+        get(strategy, len(data.classes))
+    for model in dict.fromkeys(one.model for one in arms):
+        check_parameters(data, *model_specs(model))
 
 
 def load_data(uri: str, wanted: Wanted, settings: Settings | None) -> Loaded:

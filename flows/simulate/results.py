@@ -8,15 +8,17 @@ import json
 import os
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from tasks.simulation.protocol import SimulationProtocol
+from tasks.simulation.treatment import Treatment
 
-FULL = "full"
+# No strategy is called so: a name has no space.
+FULL = "full pool"
 # What decides over a result besides data and settings.
-_CODE = ("tasks.strategies", "tasks.models", "tasks.simulation")
+_CODE = ("tasks.strategies", "tasks.models", "tasks.features", "tasks.evaluation", "tasks.simulation")
 _LIBRARIES = ("numpy", "scikit-learn", "scipy", "xgboost")
 
 
@@ -24,7 +26,7 @@ _LIBRARIES = ("numpy", "scikit-learn", "scipy", "xgboost")
 class Results:
     """The results of one data set and one set of settings below a folder.
 
-    A result is kept under a key of data, settings, strategy and code, so that what no longer holds is not found,
+    A result is kept under a key of data, settings, strategy, model and code, so that what no longer holds is not found,
     and several simulations may share a folder.
 
     Parameters
@@ -44,12 +46,12 @@ class Results:
     protocol: SimulationProtocol
     code: str
 
-    def key(self, arm: str) -> str:
+    def key(self, arm: Treatment) -> str:
         """Give what tells an arm's results apart: hexadecimal."""
-        parts = [self.data, self.protocol.of_a_repeat(), arm, self.code]
+        parts = [self.data, self.protocol.of_a_repeat(), arm.strategy, arm.model, self.code]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
-    def read(self, arm: str, repeat: int) -> dict[str, Any] | None:
+    def read(self, arm: Treatment, repeat: int) -> dict[str, Any] | None:
         """Give what a repeat of an arm brought; None when it is not there, or cannot be read."""
         try:
             document = json.loads(self._path(arm, repeat).read_text(encoding="utf-8"))
@@ -57,15 +59,15 @@ class Results:
         except (FileNotFoundError, ValueError, KeyError, TypeError):
             return None
 
-    def write(self, arm: str, repeat: int, result: dict[str, Any]) -> None:
+    def write(self, arm: Treatment, repeat: int, result: dict[str, Any]) -> None:
         """Keep what a repeat of an arm brought; a reader sees all of it or nothing."""
         path = self._path(arm, repeat)
         path.parent.mkdir(parents=True, exist_ok=True)
-        document = {"arm": arm, "repeat": repeat, "key": self.key(arm), "result": result}
+        document = {"arm": asdict(arm), "repeat": repeat, "key": self.key(arm), "result": result}
         write_whole(path, json.dumps(document, indent=1).encode())
 
-    def _path(self, arm: str, repeat: int) -> Path:
-        name = re.sub(r"[^\w.-]+", "_", arm)[:60].strip("_")
+    def _path(self, arm: Treatment, repeat: int) -> Path:
+        name = re.sub(r"[^\w.-]+", "_", str(arm))[:60].strip("_")
         return self.folder / "results" / f"{name}-{self.key(arm)}" / f"{repeat:03d}.json"
 
 

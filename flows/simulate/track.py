@@ -5,14 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from dataclasses import asdict
 
 from flows.simulate.report import Report
 from flows.simulate.request import Request
 from flows.simulate.results import Results
 from infra.settings import load_settings
-from tasks.simulation.analysis import Finding, mean_over_repeats
-from tasks.simulation.run import RANDOM
-from tasks.simulation.words import sentence
+from tasks.models.fitting import AUTO
+from tasks.simulation.analysis import Finding
+from tasks.simulation.arm import mean_over_repeats
+from tasks.simulation.words import chose, model_sentence, sentence
 
 Points = dict[tuple[str, int], float]
 
@@ -33,16 +35,23 @@ def track(request: Request, results: Results, report: Report) -> dict[str, str]:
     figures = report.figures
     settings = request.protocol.to_json()
     for finding in report.findings:
-        strategy = finding.arm.strategy
-        key = hashlib.sha256(json.dumps([settings, results.key(strategy)]).encode()).hexdigest()
-        links[strategy] = tracker.log_arm(
-            experiment, strategy, key[:24],
-            points=points(finding, report.full_mean),
-            params={"strategy": strategy, "data": request.uri, **settings},
-            markdown="\n\n".join([sentence(finding), *finding.alarms]),
+        arm = finding.arm
+        key = hashlib.sha256(json.dumps([settings, results.key(arm.treatment)]).encode()).hexdigest()
+        links[arm.name] = tracker.log_arm(
+            experiment, arm.name, key[:24],
+            points=points(finding, report.full_mean(arm.treatment.model)),
+            params={**asdict(arm.treatment), "data": request.uri, **settings},
+            markdown=words(finding),
             figures=figures,
         )  # fmt: skip
     return links
+
+
+def words(finding: Finding) -> str:
+    """Say what an arm showed, in Markdown."""
+    kinds = chose(finding)
+    said = [sentence(finding), model_sentence(finding), kinds and f"{AUTO} chose: {kinds}.", *finding.alarms]
+    return "\n\n".join(one for one in said if one)
 
 
 def points(finding: Finding, full: float) -> Points:
@@ -50,18 +59,17 @@ def points(finding: Finding, full: float) -> Points:
     arm = finding.arm
     low, high = arm.band
     columns = {arm.metric: arm.mean, f"{arm.metric}_low": low, f"{arm.metric}_high": high}
-    columns |= {
-        name: mean_over_repeats(arm.values(name)) for name in arm.curves[0].metrics if name != arm.metric
-    }
+    columns |= {name: mean_over_repeats(arm.values(name)) for name in arm.metrics if name != arm.metric}
     found = {
         (name, labels): float(value)
         for name, values in columns.items()
         for labels, value in zip(arm.labels, values, strict=True)
     }
     end = arm.labels[-1]
-    figures = {"aubc": sum(arm.aubc) / len(arm.aubc), "seconds_select": arm.seconds_select, "full": full}
+    figures = {"aubc": sum(arm.aubc) / len(arm.aubc), "full": full}
+    figures |= {"seconds_select": arm.seconds_select, "seconds_train": arm.seconds_train}
     figures |= {f"labels_to/{name}": value for name, value in finding.labels_to.items() if value is not None}
-    if RANDOM in finding.against:
-        figures["aubc_gain_over_random"] = finding.against[RANDOM].mean
+    if finding.baseline in finding.against:
+        figures["aubc_gain_over_random"] = finding.against[finding.baseline].mean
     found |= {(name, end): value for name, value in figures.items()}
     return {place: value for place, value in found.items() if math.isfinite(value)}

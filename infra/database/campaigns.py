@@ -70,16 +70,13 @@ def register(
     Raises
     ------
     UsageError
-        When the classes differ from those of earlier rounds.
+        When task or classes differ from those of earlier rounds.
     """
     sql = statements("campaigns")
     with transaction(engine) as connection:
-        used = connection.execute(sql["classes_in_use"], {"name": name}).scalar_one_or_none()
-        if used is not None and used != spec["classes"]:
-            raise UsageError(
-                f"campaign {name}: classes were {used} in earlier rounds and are {spec['classes']} now; "
-                "labels would change their meaning: start a campaign with another name"
-            )
+        used = connection.execute(sql["meaning_in_use"], {"name": name}).mappings().one_or_none()
+        if used is not None:
+            _check_meaning(name, dict(used), spec)
         values = {"name": name, "spec": json.dumps(spec), "digest": digest}
         campaign_id = connection.execute(sql["register_campaign"], values).mappings().one()["campaign_id"]
         # In the order of names: two campaigns with the same new vendors would otherwise wait for each other.
@@ -97,6 +94,16 @@ def register(
         names = [offer.vendor for offer in offers]
         connection.execute(sql["withdraw_from_vendors"], {"campaign_id": campaign_id, "names": names})
     return find(engine, name)
+
+
+def _check_meaning(name: str, used: dict[str, Any], spec: dict[str, Any]) -> None:
+    now = {"classes": spec["classes"], "task": spec.get("task", "classification")}
+    for key in now:
+        if used[key] != now[key]:
+            raise UsageError(
+                f"campaign {name}: {key} in earlier rounds: {used[key]}; now: {now[key]}; "
+                "labels would change their meaning: start a campaign with another name"
+            )
 
 
 def find(engine: sa.Engine, name: str) -> CampaignRow:

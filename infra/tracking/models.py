@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from importlib.metadata import version as installed
 from pathlib import Path
@@ -14,10 +13,12 @@ from infra.tracking.record import RoundModel, RoundRecord, run_name
 CHALLENGER = "challenger"
 CHAMPION = "champion"
 MANY_FEATURES = 1000
+_LOADER = "tasks.models.serving"
+_NEEDED = ("labelrounds", "mlflow", "numpy", "pyarrow", "scikit-learn", "scipy", "xgboost")
 
 
 def log_model(client: Any, run: Any, record: RoundRecord, model: RoundModel) -> str:
-    """Store the booster as a logged model of the run and return its id.
+    """Store the model as a logged model of the run and return its id.
 
     The calls are those of `mlflow.models.Model.log`, which itself cannot be used: it takes the tracking URI
     from the process and makes the run active. A model that a crash left without its files is completed.
@@ -56,10 +57,17 @@ def register(client: Any, run: Any, record: RoundRecord, model: RoundModel, mode
         run_id=run_id,
         model_id=model_id,
         tags=_facts(record, model),
-        description=f"Round {record.number}, trained on {record.labels} labels on {model.model.device}.",
+        description=_description(record, model),
         await_creation_for=0,
     )
     return int(created.version)
+
+
+def _description(record: RoundRecord, model: RoundModel) -> str:
+    if model.model.kind == "given":
+        return f"Round {record.number}: predictions that the campaign brought, with {record.labels} labels in hand."
+    made = f"trained on {record.labels} labels on {model.model.device}"
+    return f"Round {record.number}: {model.model.kind}, {made}."
 
 
 def move_aliases(client: Any, record: RoundRecord, version: int) -> None:
@@ -87,6 +95,7 @@ def _facts(record: RoundRecord, model: RoundModel) -> dict[str, str]:
             "campaign": record.campaign,
             "round": record.number,
             "labels": record.labels,
+            "kind": model.model.kind,
             "digest": model.model.digest,
             "device": model.model.device,
             "classes": ", ".join(model.classes),
@@ -97,7 +106,7 @@ def _facts(record: RoundRecord, model: RoundModel) -> dict[str, str]:
 
 
 def _save(model: RoundModel, logged: Any, run_id: str, path: Path) -> None:
-    import mlflow.xgboost
+    import mlflow.pyfunc
     from mlflow.models import Model
 
     description = Model(
@@ -106,17 +115,20 @@ def _save(model: RoundModel, logged: Any, run_id: str, path: Path) -> None:
         model_uuid=logged.model_id,
         model_id=logged.model_id,
     )
-    mlflow.xgboost.save_model(
-        model.model.booster,
+    data = path.parent / "model.npz"
+    data.write_bytes(model.model.to_bytes())
+    mlflow.pyfunc.save_model(
         str(path),
+        loader_module=_LOADER,
+        data_path=str(data),
         mlflow_model=description,
         signature=_signature(model),
         # Given, because MLflow otherwise loads the model in a new process to find out: 16 s.
-        pip_requirements=[f"{name}=={installed(name)}" for name in ("mlflow", "xgboost")],
-        model_format="ubj",
+        pip_requirements=[f"{name}=={installed(name)}" for name in _NEEDED],
         metadata={
+            "kind": model.model.kind,
             "classes": list(model.classes),
-            "output": _output(model),
+            "output": f"probabilities of {', '.join(model.classes)}",
             "features": len(model.feature_names),
             "feature_space_uri": model.space_uri,
             "feature_space_digest": model.space_digest,
@@ -131,24 +143,11 @@ def _signature(model: RoundModel) -> Any:
     from mlflow.types import ColSpec, Schema, TensorSpec
 
     single = np.dtype(np.float32)
-    shape = (-1,) if _one_column(model) else (-1, len(model.classes))
-    outputs = Schema([TensorSpec(single, shape)])
+    outputs = Schema([TensorSpec(single, (-1, len(model.classes)))])
     if len(model.feature_names) > MANY_FEATURES:  # thousands of lines that nobody reads
         return ModelSignature(Schema([TensorSpec(single, (-1, len(model.feature_names)))]), outputs)
     # double takes float32 and integers too, and missing values without MLflow's warning
     return ModelSignature(Schema([ColSpec("double", name) for name in model.feature_names]), outputs)
-
-
-def _output(model: RoundModel) -> str:
-    if _one_column(model):
-        return f"probability of {model.classes[1]}"
-    return f"probabilities of {', '.join(model.classes)}"
-
-
-def _one_column(model: RoundModel) -> bool:
-    """Tell whether the bare booster predicts only the second class's probability."""
-    objective = json.loads(model.model.booster.save_config())["learner"]["objective"]["name"]
-    return bool(objective == "binary:logistic")
 
 
 def _link(client: Any, run: Any, model_id: str, step: int) -> None:

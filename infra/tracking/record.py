@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -30,15 +30,18 @@ class Interval(Protocol):
 
 
 class TrainedModel(Protocol):
-    """A trained booster, such as `tasks.models.Model`."""
+    """A trained model, such as `tasks.models.Model`."""
 
     @property
-    def booster(self) -> Any:
-        """The `xgboost.Booster`."""
+    def kind(self) -> str:
+        """What was trained: ``xgboost``, ``linear``, ``forest``, ``stacked`` or ``given``."""
+
+    def to_bytes(self) -> bytes:
+        """Give the model's file."""
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the model's UBJ bytes."""
+        """SHA-256 of the file."""
 
     @property
     def device(self) -> str:
@@ -52,7 +55,7 @@ class RoundModel:
     Attributes
     ----------
     model
-        The trained booster.
+        The trained model.
     feature_names
         Columns of the feature matrix, in order.
     classes

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 from tasks.campaign.model import Campaign
 from tasks.campaign.rules import broken_rules
 from tasks.campaign.source import InvalidYamlError, Path, Source, dotted, read_source
+from tasks.campaign.weak import LabelingFunction
 from tasks.errors import CampaignError, NotFound, UsageError
 from tasks.grammar import Spec
 
@@ -41,7 +42,22 @@ def load_campaign(
         raise CampaignError(str(path), ["is not UTF-8 text"]) from error
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
-    return parse_campaign(text, path, find_strategy=find_strategy)
+    return _placed(parse_campaign(text, path, find_strategy=find_strategy), FilePath(path).resolve().parent)
+
+
+def _placed(campaign: Campaign, folder: FilePath) -> Campaign:
+    """Make paths of modules absolute: a round may go on in another folder than the file's."""
+
+    def placed(one: LabelingFunction) -> LabelingFunction:
+        if one.module is None or not one.module.endswith(".py"):
+            return one
+        return one.model_copy(update={"module": str(folder / one.module)})
+
+    functions = tuple(placed(one) for one in campaign.labeling_functions)
+    features, model = campaign.features, campaign.features.text_model
+    if model is not None and (folder / model).is_dir():
+        features = features.model_copy(update={"text_model": str(folder / model)})
+    return campaign.model_copy(update={"labeling_functions": functions, "features": features})
 
 
 def parse_campaign(

@@ -9,22 +9,28 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from tasks.campaign.cron import check_cron
+from tasks.campaign.features import Features
+from tasks.campaign.predictions import Predictions
 from tasks.campaign.strategy import StrategyChoice
 from tasks.campaign.values import (
     Amount,
     Metric,
+    ModelKind,
     Name,
     Number,
     Part,
     S3Uri,
     Share,
+    TaskName,
     Text,
     Whole,
     check_currency,
     micro,
     parameter,
 )
+from tasks.campaign.weak import LabelingFunction, rule_columns
 from tasks.pool.spec import PoolSpec
+from tasks.predictions.spec import PredictionSpec
 
 _OWN_PARAMS = {
     "objective": "follows from classes",
@@ -42,6 +48,8 @@ class ColumnChoice(Part):
     numeric: tuple[Text, ...] = ()
     categorical: tuple[Text, ...] = ()
     embedding: tuple[Text, ...] = ()
+    date: tuple[Text, ...] = ()
+    tags: tuple[Text, ...] = ()
     ignore: tuple[Text, ...] = ()
 
     @model_validator(mode="before")
@@ -106,11 +114,30 @@ class ColdStart(Part):
     until_labels: Annotated[Whole, Field(ge=1)] | None = None
 
 
+class Search(Part):
+    """A search for XGBoost's parameters."""
+
+    every: Annotated[Whole, Field(ge=1)] = 5
+    trials: Annotated[Whole, Field(ge=1, le=1000)] = 12
+    seconds: Annotated[Number, Field(gt=0, le=86_400)] = 60.0
+
+
 class ModelChoice(Part):
     """What is trained, and where."""
 
+    kind: ModelKind = "auto"
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    class_weight: Literal["none", "balanced", "auto"] = "none"
+    calibration: Literal["auto", "none"] = "auto"
+    prior: Literal["audit", "labels"] = "audit"
+    search: Search | None = None
     params: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named(cls, value: Any) -> Any:
+        """Take a bare word for the kind."""
+        return {"kind": value} if isinstance(value, str) else value
 
     @field_validator("params", mode="before")
     @classmethod
@@ -147,14 +174,14 @@ class Close(Part):
 class Target(Part):
     """Stop when the lower end of the metric's interval is this good."""
 
-    metric: Metric = "accuracy"
+    metric: Metric | None = None
     value: Annotated[Number, Field(gt=0, le=1)]
 
 
 class Plateau(Part):
     """Stop when the metric hardly rose over the last rounds."""
 
-    metric: Metric = "accuracy"
+    metric: Metric | None = None
     rounds: Annotated[Whole, Field(ge=1)] = 3
     min_gain: Annotated[Number, Field(ge=0, le=1)] = 0.002
 
@@ -188,6 +215,7 @@ class Campaign(Part):
 
     name: Name
     description: str = ""
+    task: TaskName = "classification"
     classes: Annotated[tuple[Text, ...], Field(min_length=2)]
     pool: Pool
     seed_labels: LabelFile | None = None
@@ -197,9 +225,13 @@ class Campaign(Part):
     strategy: StrategyChoice = StrategyChoice()
     cold_start: ColdStart = ColdStart()
     model: ModelChoice = ModelChoice()
+    features: Features = Features()
+    labeling_functions: tuple[LabelingFunction, ...] = ()
+    predictions: Predictions | None = None
     vendors: Annotated[tuple[Vendor, ...], Field(min_length=1)]
     overlap: Annotated[Whole, Field(ge=1, le=15)] = 1
     close: Close = Close()
+    metric: Metric | None = None
     stop: Stop = Stop()
     seed: Annotated[Whole, Field(ge=0, lt=2**31)] = 0
     schedule: Schedule | None = None
@@ -223,14 +255,35 @@ class Campaign(Part):
         return PoolSpec(
             uri=self.pool.uri,
             id=self.pool.id,
-            payload=tuple(dict.fromkeys((*self.pool.payload, *group))),
+            payload=tuple(
+                dict.fromkeys((*self.pool.payload, *group, *rule_columns(self.labeling_functions)))
+            ),
             text=choice.text,
             numeric=choice.numeric,
             categorical=choice.categorical,
             embedding=choice.embedding,
+            date=choice.date,
+            tags=choice.tags,
             ignore=tuple(dict.fromkeys((*choice.ignore, *labels))),
             max_set_aside=self.pool.max_set_aside,
             seed=self.seed,
+            bare=self.predictions is not None,
+        )
+
+    @property
+    def prediction_spec(self) -> PredictionSpec | None:
+        """What the predictions package needs; None where a model is trained."""
+        given = self.predictions
+        if given is None:
+            return None
+        return PredictionSpec(
+            uri=given.uri,
+            id=given.id,
+            classes=self.classes,
+            proba=given.proba,
+            columns=tuple(given.columns[name] for name in self.classes) if given.columns else (),
+            aggregate=given.aggregate,
+            measure=given.measure,
         )
 
     @property

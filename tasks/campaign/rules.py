@@ -9,14 +9,17 @@ from typing import Any, TypeGuard
 
 from pydantic import ValidationError
 
+from tasks.campaign.predictions import broken_predictions
 from tasks.campaign.source import Path
-from tasks.campaign.strategy import StrategyChoice
+from tasks.campaign.strategy import NOT_KNOWN, StrategyChoice
+from tasks.campaign.values import METRICS_OF_TASK
+from tasks.campaign.weak import broken_labeling_functions
 from tasks.errors import UsageError
 from tasks.grammar import Spec
 
 Broken = Iterator[tuple[Path, str]]
 
-_KINDS = ("text", "numeric", "categorical", "embedding", "ignore")
+_KINDS = ("text", "numeric", "categorical", "embedding", "date", "tags", "ignore")
 
 
 def broken_rules(
@@ -37,6 +40,9 @@ def broken_rules(
     yield from _label_file_rules(values)
     yield from _vendor_rules(values)
     yield from _strategy_rules(values, find_strategy)
+    yield from _task_rules(values)
+    yield from broken_labeling_functions(values)
+    yield from broken_predictions(values)
 
 
 def _get(values: Any, *path: str) -> Any:
@@ -95,7 +101,9 @@ def _strategy_rules(values: Mapping[str, Any], find: Callable[[Spec, int | None]
         try:
             classes = values.get("classes")
             n_classes = len(classes) if isinstance(classes, list) else None
-            find(StrategyChoice.model_validate(strategy).spec, n_classes)
+            found = find(StrategyChoice.model_validate(strategy).spec, n_classes)
+            _check_task(values, found)
+            yield from _needs(found, _get(strategy, "quotas", "group"))
         except UsageError as error:
             yield ("strategy",), str(error)
         except ValidationError:
@@ -103,6 +111,54 @@ def _strategy_rules(values: Mapping[str, Any], find: Callable[[Spec, int | None]
     shortlist, size = _get(strategy, "shortlist"), _get(values, "batch", "size")
     if _is_count(shortlist) and _is_count(size) and shortlist < size:
         yield ("strategy", "shortlist"), f"must be at least batch.size, {size}, not {shortlist}"
+
+
+def _needs(strategy: object, group: Any) -> Broken:
+    """Name what a strategy cannot do without, and a campaign does not tell it."""
+    needs: frozenset[str] = getattr(strategy, "needs", frozenset())
+    if "groups" in needs and group is None:
+        yield (
+            ("strategy",),
+            "needs strategy.quotas.group, the column that says which group an item belongs to",
+        )
+    unknown = sorted(needs & NOT_KNOWN)
+    if unknown:
+        yield ("strategy",), f"needs {', '.join(unknown)} of each item, which a campaign does not know"
+
+
+def _check_task(values: Mapping[str, Any], strategy: Any) -> None:
+    """Raise UsageError for a strategy that does not go with the task."""
+    if values.get("task") == "multilabel":
+        # Whoever found the strategy has loaded its package already.
+        from tasks.strategies.multilabel import check_strategy_of_sets
+
+        check_strategy_of_sets(strategy)
+    if values.get("predictions") is not None:
+        from tasks.strategies.given import check_strategy_of_predictions
+
+        several = _get(values, "predictions", "aggregate") is not None
+        check_strategy_of_predictions(strategy, several=several)
+
+
+def _task_rules(values: Mapping[str, Any]) -> Broken:
+    task = values.get("task", "classification")
+    metrics = METRICS_OF_TASK.get(task) if isinstance(task, str) else None
+    if metrics is None:
+        return
+    for place in (("metric",), ("stop", "target", "metric"), ("stop", "plateau", "metric")):
+        metric = _get(values, *place)
+        if any(metric in known for known in METRICS_OF_TASK.values()) and metric not in metrics:
+            yield place, f"of task {task} must be one of {', '.join(metrics)}, not {metric}"
+    if task == "multilabel":
+        if _get(values, "strategy", "quotas", "per_class") is not None:
+            yield (
+                ("strategy", "quotas", "per_class"),
+                "is of classification: an item of task multilabel has no one class",
+            )
+        if values.get("labeling_functions"):
+            yield ("labeling_functions",), "are of classification: each votes for one class"
+    elif _get(values, "strategy", "aggregate") is not None:
+        yield ("strategy", "aggregate"), "is of task multilabel: with one class there is nothing to join"
 
 
 def _repeats(place: Path, items: Iterable[tuple[int, str]], what: str) -> Broken:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from tasks.campaign.values import Number, Part, Share, Text, Whole, parameter
 from tasks.errors import UsageError
 from tasks.grammar import SHORTLIST_THEN, Spec, parse, shares
+
+NOT_KNOWN = frozenset({"cost"})
+"""Fields of `tasks.strategies.Candidates` that no campaign and no labelled file tells."""
 
 
 class Quotas(Part):
@@ -51,6 +54,7 @@ class StrategyChoice(Part):
     shortlist: Annotated[Any, BeforeValidator(_count_or_strategy)] = None
     then: Text | None = None
     shares: dict[Text, Share] | None = None
+    aggregate: Literal["mean", "max", "min_margin"] | None = None
     explore: Annotated[Number, Field(ge=0, le=0.5)] = 0.0
     duplicates: Annotated[Any, BeforeValidator(_duplicates)] = "auto"
     quotas: Quotas | None = None

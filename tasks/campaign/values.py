@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, Strict
 
@@ -54,7 +54,19 @@ Whole = Annotated[int, Strict()]
 Number = Annotated[float, BeforeValidator(_refuse_bool), Field(allow_inf_nan=False)]
 Share = Annotated[Number, Field(ge=0, le=1)]
 Amount = Annotated[Decimal, BeforeValidator(_refuse_bool), Field(ge=0, le=10**12, decimal_places=6)]
-Metric = Literal["accuracy", "macro_f1", "auc"]
+TaskName = Literal["classification", "multilabel"]
+ClassMetric = Literal["accuracy", "balanced_accuracy", "macro_f1", "auc", "average_precision", "log_loss"]
+SetMetric = Literal[
+    "micro_f1", "macro_f1", "hamming_accuracy", "subset_accuracy", "mean_average_precision", "log_loss"
+]
+Metric = Literal[ClassMetric, SetMetric]
+METRICS_OF_TASK: dict[str, tuple[str, ...]] = {
+    "classification": get_args(ClassMetric),
+    "multilabel": get_args(SetMetric),
+}
+"""Measures that a stop rule may name; the first is the one where it names none."""
+
+ModelKind = Literal["auto", "xgboost", "linear", "forest", "stacked"]
 
 
 def micro(amount: Decimal) -> int:
@@ -74,6 +86,8 @@ def parameter(name: str, value: Any) -> Any:
         return float(value)
     if isinstance(value, list):
         return [parameter(name, item) for item in value]
+    if name == "monotone_constraints" and isinstance(value, dict):
+        return {column: parameter(name, sign) for column, sign in value.items()}
     if isinstance(value, dict) or value is None:
         raise ValueError(f"{name} must be a number, a text or a list of them")
     return value

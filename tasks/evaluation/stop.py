@@ -18,7 +18,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Plateau:
-    """Stop when the best of the last `rounds` rounds is less than `min_gain` above the best before."""
+    """Stop when the best of the last `rounds` rounds is less than `min_gain` better than the best before."""
 
     metric: str
     rounds: int
@@ -168,7 +168,7 @@ def _plateau(plateau: Plateau | None, history: Sequence[RoundResult]) -> StopSig
     return StopSignal(
         "plateau",
         fired,
-        f"The last {plateau.rounds} rounds gained {gain:.4g} {plateau.metric}, {compared} "
+        f"The last {plateau.rounds} rounds made {plateau.metric} better by {gain:.4g}, {compared} "
         f"{plateau.min_gain:.4g}.",
     )
 

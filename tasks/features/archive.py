@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from tasks.errors import UsageError
 
 _HEADER = "header"
+_DAMAGED = (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile)
 
 
 def pack(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> bytes:
@@ -42,6 +43,22 @@ def pack(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> bytes:
     return buffer.getvalue()
 
 
+def header_of(data: bytes, *, what: str) -> dict[str, Any]:
+    """Read the header alone of what `pack` wrote.
+
+    Raises
+    ------
+    UsageError
+        As `unpack`.
+    """
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as archive:
+            header: dict[str, Any] = json.loads(archive[_HEADER].tobytes())
+    except _DAMAGED as error:
+        raise _damaged(what, error) from error
+    return header
+
+
 def unpack(data: bytes, *, what: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """Read what `pack` wrote.
 
@@ -54,8 +71,10 @@ def unpack(data: bytes, *, what: str) -> tuple[dict[str, Any], dict[str, NDArray
         with np.load(io.BytesIO(data), allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
         header = json.loads(arrays.pop(_HEADER).tobytes())
-    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise UsageError(
-            f"{what} cannot be read: {error}. It is damaged or something else; fit it again."
-        ) from error
+    except _DAMAGED as error:
+        raise _damaged(what, error) from error
     return header, arrays
+
+
+def _damaged(what: str, error: Exception) -> UsageError:
+    return UsageError(f"{what} cannot be read: {error}. It is damaged or something else; fit it again.")

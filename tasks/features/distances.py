@@ -20,7 +20,9 @@ Floats = NDArray[np.float32]
 _FARTHEST = 5.0
 # Rarer categories share one indicator.
 _MOST_INDICATORS = 64
-_STANDARDISED = ("numeric", "shape")
+_STANDARDISED = ("numeric", "shape", "date", "frequency")
+# All columns of such a kind weigh as much together as all numbers do, though each has a block of its own.
+_SHARING = ("category", "tags")
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,8 @@ class DistanceSpace:
         number = self.indicators == 0
         if number.any():
             limit = self.limit[number]
-            scaled = (matrix[:, number] - self.centre[number]) / self.spread[number]
+            with np.errstate(over="ignore"):  # a hair's breadth of spread: cut at the limit below
+                scaled = (matrix[:, number] - self.centre[number]) / self.spread[number]
             scaled = np.clip(np.nan_to_num(scaled, nan=0.0, posinf=np.inf, neginf=-np.inf), -limit, limit)
             parts.insert(0, scaled * self.scale[number])
         return np.ascontiguousarray(np.hstack(parts), dtype=np.float32)
@@ -78,7 +81,7 @@ def fit_distances(
     kinds, widths, weights : sequences, one entry a block
         Kind, number of matrix columns, and total variance wanted of each block.
     categories : sequence of int
-        For a category block the size of its vocabulary, else 0.
+        For a category block the number of its codes, else 0.
     """
     d = matrix.shape[1]
     indicators, centre, spread = np.zeros(d, np.int64), np.zeros(d, np.float32), np.ones(d, np.float32)
@@ -95,13 +98,11 @@ def fit_distances(
             centre[here] = np.nan_to_num(np.nanmean(matrix[:, here], axis=0, dtype=np.float64))
         start += width
     start = 0
-    # All category columns are one block, as all numbers are.
-    group_width = sum(width for kind, width in zip(kinds, widths, strict=True) if kind == "category")
     for kind, width, weight in zip(kinds, widths, weights, strict=True):
         here = slice(start, start + width)
         parts = DistanceSpace(indicators[here], centre[here], spread[here], limit[here], scale[here])
         variance = float(parts.embed(matrix[:, here]).var(axis=0, dtype=np.float64).sum())
-        share = weight / group_width if kind == "category" else weight
+        share = weight / list(kinds).count(kind) if kind in _SHARING else weight
         scale[here] = np.sqrt(share / variance) if variance > 0 else 0.0
         start += width
     return DistanceSpace(indicators, centre, spread, limit, scale)

@@ -19,20 +19,24 @@ from tasks.features.blocks import (
     CategoryBlock,
     TextBlock,
     fit_category,
+    fit_dates,
     fit_embedding,
+    fit_frequencies,
     fit_numeric,
     fit_shape,
+    fit_tags,
     read_block,
 )
 from tasks.features.distances import DistanceSpace, fit_distances
-from tasks.features.text import fit_text
+from tasks.features.text import DIMENSIONS, fit_text
+from tasks.features.view import View, fit_view
 
 if TYPE_CHECKING:
     from tasks.pool.schema import Columns
 
 Floats = NDArray[np.float32]
 
-_FORMAT = 1
+FORMAT = 2
 _DISTANCES = ("indicators", "centre", "spread", "limit", "scale")
 
 
@@ -45,10 +49,13 @@ class FeatureSpace:
     blocks : tuple of Block
         In the order of their matrix columns.
     distances : DistanceSpace
+    view : View
+        The matrix as linear models want it.
     """
 
     blocks: tuple[Block, ...]
     distances: DistanceSpace
+    view: View
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -113,7 +120,8 @@ class FeatureSpace:
             header.append({"kind": block.kind, **settings})
             arrays |= {f"{place}.{name}": part for name, part in parts.items()}
         arrays |= {f"distances.{name}": getattr(self.distances, name) for name in _DISTANCES}
-        return pack({"format": _FORMAT, "blocks": header}, arrays)
+        arrays |= {f"view.{name}": array for name, array in self.view.to_parts().items()}
+        return pack({"format": FORMAT, "blocks": header}, arrays)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> FeatureSpace:
@@ -125,25 +133,29 @@ class FeatureSpace:
             The bytes are damaged, or of another version.
         """
         header, arrays = unpack(data, what="The feature space")
-        if header.get("format") != _FORMAT:
+        if header.get("format") != FORMAT:
             raise UsageError(
-                f"The feature space has format {header.get('format')!r}, wanted {_FORMAT}. Fit it again."
+                f"The feature space has format {header.get('format')!r}, wanted {FORMAT}. Fit it again."
             )
         blocks = []
         for place, settings in enumerate(header["blocks"]):
             own = {name.partition(".")[2]: a for name, a in arrays.items() if name.startswith(f"{place}.")}
             blocks.append(read_block(settings.pop("kind"), settings, own))
-        return cls(tuple(blocks), DistanceSpace(*(arrays[f"distances.{name}"] for name in _DISTANCES)))
+        distances = DistanceSpace(*(arrays[f"distances.{name}"] for name in _DISTANCES))
+        view = {name.partition(".")[2]: array for name, array in arrays.items() if name.startswith("view.")}
+        return cls(tuple(blocks), distances, View(**view))
 
 
-def fit_space(sample: pa.Table, columns: Columns, *, seed: int, text_dimensions: int = 64) -> FeatureSpace:
+def fit_space(
+    sample: pa.Table, columns: Columns, *, seed: int, text_dimensions: int = DIMENSIONS
+) -> FeatureSpace:
     """Fit the feature space on the pool, or on a sample of a large one.
 
     Parameters
     ----------
     sample : pyarrow.Table
         Canonical types: text and categorical columns strings, numeric ones float64, embeddings fixed-size
-        lists of float32; nulls allowed everywhere.
+        lists of float32, dates timestamps, tags lists of strings; nulls allowed everywhere.
     columns : Columns
         Which column is what.
     seed : int
@@ -168,18 +180,20 @@ def fit_space(sample: pa.Table, columns: Columns, *, seed: int, text_dimensions:
     blocks = _fit_blocks(sample, columns, seed, text_dimensions)
     if not blocks:
         raise UsageError(
-            "No column tells the items apart: each text, numeric, categorical and embedding column of the "
-            "campaign is empty or constant in the pool. Name other columns."
+            "No column tells the items apart: each column that the "
+            "campaign learns from is empty or constant in the pool. Name other columns."
         )
     matrices = [block.transform(sample) for block in blocks]
+    whole = np.hstack(matrices)
     distances = fit_distances(
-        np.hstack(matrices),
+        whole,
         [block.kind for block in blocks],
         [matrix.shape[1] for matrix in matrices],
         [block.weight for block in blocks],
-        [len(block.values) if isinstance(block, CategoryBlock) else 0 for block in blocks],
+        [len(block.values) + 1 if isinstance(block, CategoryBlock) else 0 for block in blocks],
     )
-    return FeatureSpace(tuple(blocks), distances)
+    kinds = [block.kind for block in blocks for _ in block.names]
+    return FeatureSpace(tuple(blocks), distances, fit_view(whole, kinds))
 
 
 def _fit_blocks(sample: pa.Table, columns: Columns, seed: int, text_dimensions: int) -> list[Block]:
@@ -187,6 +201,9 @@ def _fit_blocks(sample: pa.Table, columns: Columns, seed: int, text_dimensions: 
     if columns.numeric:
         blocks.append(fit_numeric(sample, tuple(columns.numeric)))
     blocks += [fit_category(sample, name) for name in columns.categorical]
+    blocks.append(fit_frequencies(sample, columns.categorical))
+    blocks.append(fit_dates(sample, tuple(columns.date)))
+    blocks += [fit_tags(sample, name) for name in columns.tags]
     blocks += [fit_embedding(sample, name) for name in columns.embedding]
     if columns.text:
         text = tuple(columns.text)

@@ -38,6 +38,14 @@ class Tokens:
     documents: int
 
 
+def text_column(table: pa.Table, name: str) -> pa.Array:
+    """Take a column as strings, pyarrow.LargeStringArray (n,); null becomes empty."""
+    whole = pa.chunked_array(table.column(name)).cast(pa.large_string()).combine_chunks()
+    if isinstance(whole, pa.ChunkedArray):  # no chunk at all
+        whole = pa.concat_arrays(whole.chunks) if whole.num_chunks else pa.array([], pa.large_string())
+    return pc.fill_null(whole, "")
+
+
 def join_columns(table: pa.Table, columns: tuple[str, ...], longest: int) -> pa.Array:
     """Join the text columns of a table to one document a row.
 
@@ -53,17 +61,24 @@ def join_columns(table: pa.Table, columns: tuple[str, ...], longest: int) -> pa.
     -------
     pyarrow.LargeStringArray (n,)
     """
-    parts = [pc.utf8_slice_codeunits(_strings(table.column(name)), 0, longest) for name in columns]
+    return join_texts([pc.utf8_slice_codeunits(text_column(table, name), 0, longest) for name in columns])
+
+
+def join_texts(parts: list[pa.Array]) -> pa.Array:
+    """Join columns of texts row by row, a line break between two.
+
+    Parameters
+    ----------
+    parts : list of pyarrow.LargeStringArray (n,)
+        At least one, without nulls.
+
+    Returns
+    -------
+    pyarrow.LargeStringArray (n,)
+    """
     if len(parts) == 1:
         return parts[0]
     return pc.binary_join_element_wise(*parts, pa.scalar("\n", pa.large_string()))
-
-
-def _strings(column: pa.ChunkedArray) -> pa.Array:
-    whole = pa.chunked_array(column).cast(pa.large_string()).combine_chunks()
-    if isinstance(whole, pa.ChunkedArray):  # no chunk at all
-        whole = pa.concat_arrays(whole.chunks) if whole.num_chunks else pa.array([], pa.large_string())
-    return pc.fill_null(whole, "")
 
 
 def tokenise(documents: pa.Array) -> Tokens:

@@ -5,32 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tasks.errors import DeviceUnavailable, UsageError
+from tasks.models.base import Floats, Parts, Setting, check_width
 from tasks.models.device import Device, effective_device
+from tasks.models.examples import Examples
+from tasks.models.parameters import refuse_unknown, settings_for
 
-Floats = NDArray[np.float32]
-
-ROUNDS = 200
-# Strong randomisation and slow learning: with some hundred labels variance is the enemy.
-_DEFAULTS: dict[str, Any] = {
-    "learning_rate": 0.07,
-    "max_depth": 5,
-    "subsample": 0.7,
-    "min_child_weight": 0.5,
-    "tree_method": "hist",
-}
-# One name for one thing: XGBoost takes the last of two aliases, silently.
-_ALIASES = {"eta": "learning_rate", "lambda": "reg_lambda", "alpha": "reg_alpha", "gamma": "min_split_loss"}
-_OURS = ("objective", "num_class", "device", "seed", "random_state")
-# What XGBoost takes and does not show in a booster's configuration.
-_NOT_SHOWN = ("eval_metric", "verbosity", "num_boost_round")
 # What `tasks.models.leaves` must know of the training.
 _OF_LEAVES = (
     "learning_rate", "reg_lambda", "reg_alpha", "max_delta_step", "min_child_weight", "monotone_constraints",
@@ -40,8 +27,8 @@ _LEAF_ROWS = 65_536
 
 
 @dataclass(frozen=True)
-class Model:
-    """A trained classifier.
+class BoostedModel:
+    """Trained boosted trees.
 
     Attributes
     ----------
@@ -50,11 +37,18 @@ class Model:
         Classes of the campaign, whether or not each had a label.
     device : {'cpu', 'cuda'}
         Where it was trained, or is to predict after `from_bytes`.
+    seen : int64 (t,) or None
+        Columns of the feature matrix that the trees were grown on; None for all.
+    n_features : int or None
+        Columns of the feature matrix; None for as many as the trees know.
     """
 
+    kind: ClassVar[str] = "xgboost"
     booster: Any
     n_classes: int
     device: Device
+    seen: NDArray[np.int64] | None = None
+    n_features: int | None = None
 
     @cached_property
     def digest(self) -> str:
@@ -81,7 +75,7 @@ class Model:
         UsageError
             X has another number of columns than in training.
         """
-        self._check_width(X)
+        X = self._columns(X)
         if len(X) == 0:
             return np.zeros((0, self.n_classes), np.float32)
         raw = self._predict_raw(np.ascontiguousarray(X, dtype=np.float32), iteration_range or (0, 0))
@@ -113,7 +107,7 @@ class Model:
         UsageError
             X has another number of columns than in training.
         """
-        self._check_width(X)
+        X = self._columns(X)
         if len(X) == 0:
             trees = self._nodes(np.full((1, X.shape[1]), np.nan, np.float32)).shape[1]
             return np.zeros((0, trees), np.int32)
@@ -134,17 +128,31 @@ class Model:
         names, types = self.booster.feature_names, self.booster.feature_types
         return xgb.DMatrix(np.ascontiguousarray(X, np.float32), feature_names=names, feature_types=types)
 
-    def _check_width(self, X: Floats) -> None:
-        d = self.booster.num_features()
-        if X.ndim != 2 or X.shape[1] != d:
-            raise UsageError(f"The model was trained on {d} features and got an array of shape {X.shape}.")
-
     def to_bytes(self) -> bytes:
         """Write the model as UBJ, XGBoost's own binary JSON."""
         return bytes(self.booster.save_raw("ubj"))
 
+    def _columns(self, X: Floats) -> Floats:
+        check_width(X, self.n_features or self.booster.num_features())
+        return X if self.seen is None else X[:, self.seen]
+
+    def to_parts(self) -> Parts:
+        """Give the bytes as an array, and which columns they are for."""
+        arrays: dict[str, NDArray[Any]] = {"ubj": np.frombuffer(self.to_bytes(), np.uint8)}
+        if self.seen is not None:
+            arrays["seen"] = self.seen
+        return {"n_features": self.n_features}, arrays
+
     @classmethod
-    def from_bytes(cls, data: bytes, *, device: Device = "cpu") -> Model:
+    def from_parts(
+        cls, settings: dict[str, Any], arrays: dict[str, NDArray[Any]], device: Device
+    ) -> BoostedModel:
+        """Make the model again of what `to_parts` gave."""
+        model = cls.from_bytes(arrays["ubj"].tobytes(), device=device)
+        return replace(model, seen=arrays.get("seen"), n_features=settings["n_features"])
+
+    @classmethod
+    def from_bytes(cls, data: bytes, *, device: Device = "cpu") -> BoostedModel:
         """Read what `to_bytes` wrote; a model from one device predicts on the other.
 
         Raises
@@ -179,7 +187,7 @@ def train(
     seed: int,
     weight: NDArray[np.floating[Any]] | None = None,
     params: Mapping[str, Any] | None = None,
-) -> Model:
+) -> BoostedModel:
     """Train on the labels so far.
 
     Parameters
@@ -203,7 +211,7 @@ def train(
 
     Returns
     -------
-    Model
+    BoostedModel
 
     Raises
     ------
@@ -216,7 +224,7 @@ def train(
 
     X, y = np.ascontiguousarray(X, dtype=np.float32), np.asarray(y)
     _check(X, y, n_classes, names, types, weight)
-    settings, rounds = _settings(y, X.shape[1], n_classes, params)
+    settings, rounds = settings_for(y, X.shape[1], n_classes, params)
     settings |= {"device": device, "seed": int(seed) % 2**31}
     try:
         data = xgb.QuantileDMatrix(
@@ -233,38 +241,33 @@ def train(
         reason = str(error).splitlines()[0]
         raise UsageError(f"XGBoost refuses to train: {reason}. Look at the model's parameters.") from error
     config = booster.save_config()
-    _refuse_unknown(params or {}, config)
+    refuse_unknown(params or {}, config)
     _write_down(booster, config)
     if device == "cuda" and effective_device(config) != "cuda":
         raise DeviceUnavailable("XGBoost trained on the CPU although cuda was asked for. Set device: auto.")
-    return Model(booster, n_classes, device)
+    return BoostedModel(booster, n_classes, device)
 
 
-def _settings(
-    y: NDArray[np.int64], d: int, n_classes: int, params: Mapping[str, Any] | None
-) -> tuple[dict[str, Any], int]:
-    own = {_ALIASES.get(name, name): value for name, value in (params or {}).items()}
-    for name in _OURS:
-        if name in own:
-            raise UsageError(f"The model parameter {name!r} is set by the campaign; leave it out of params.")
-    rounds = own.pop("num_boost_round", ROUNDS)
-    if isinstance(rounds, bool) or not isinstance(rounds, int) or rounds < 1:
-        raise UsageError(f"num_boost_round must be a positive whole number, not {rounds!r}.")
-    settings = {**_DEFAULTS, "colsample_bynode": min(1.0, d**0.5 / d)}
-    if n_classes == 2:
-        # Laplace's estimate: the plain share makes a class without labels impossible before the first tree.
-        share = (float(np.sum(y == 1)) + 1) / (len(y) + 2)
-        settings |= {"objective": "binary:logistic", "base_score": share}
-    else:
-        settings |= {"objective": "multi:softprob", "num_class": n_classes, "base_score": 0.5}
-    return {**settings, **own}, rounds
+def fit_boosted(examples: Examples, setting: Setting) -> BoostedModel:
+    """Train on examples with the matrix of features, on the columns that trees are for; raises as `train`."""
+    seen = setting.view.trees
+    if len(seen) == len(setting.names):
+        return fit_on(examples, setting)
+    own = replace(
+        setting,
+        names=tuple(setting.names[column] for column in seen.tolist()),
+        types=tuple(setting.types[column] for column in seen.tolist()),
+    )
+    model = fit_on(replace(examples, X=examples.X[:, seen]), own)
+    return replace(model, seen=seen, n_features=len(setting.names))
 
 
-def _refuse_unknown(params: Mapping[str, Any], config: str) -> None:
-    """Refuse what XGBoost ignored: it only warns of a misspelt parameter."""
-    for name in params:
-        if name not in _NOT_SHOWN and f'"{_ALIASES.get(name, name)}"' not in config:
-            raise UsageError(f"XGBoost does not use the parameter {name!r}. Look at the model's parameters.")
+def fit_on(examples: Examples, setting: Setting) -> BoostedModel:
+    """Train on examples with exactly the setting's columns; raises as `train`."""
+    return train(
+        examples.X, examples.y, n_classes=setting.n_classes, names=setting.names, types=setting.types,
+        device=setting.device, seed=setting.seed, weight=examples.weight, params=setting.params,
+    )  # fmt: skip
 
 
 def _write_down(booster: Any, config: str) -> None:

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.errors import UsageError
-from tasks.models.boosting import Model, train
+from tasks.models.boosting import BoostedModel, train
 from tasks.models.companions import COMPANIONS, Encoder, fit_companion
 from tasks.models.device import Device
 
@@ -33,7 +33,7 @@ LEAST, MOST = 2, 100
 
 
 class Member(Protocol):
-    """What votes: a `Model`, a part of one, or a companion."""
+    """What votes: a `BoostedModel`, a part of one, or a companion."""
 
     def predict(self, X: Floats) -> Floats:
         """Predict class probabilities, float32 (n, n_classes), rows independent of each other."""
@@ -43,11 +43,11 @@ class Member(Protocol):
 class Prefix:
     """The first rounds of a booster as a model of its own."""
 
-    model: Model
+    model: BoostedModel
     rounds: int
 
     def predict(self, X: Floats) -> Floats:
-        """Predict with the first rounds; see `Model.predict`."""
+        """Predict with the first rounds; see `BoostedModel.predict`."""
         return self.model.predict(X, iteration_range=(0, self.rounds))
 
 
@@ -103,7 +103,7 @@ def train_committee(
     weight: NDArray[np.floating[Any]] | None = None,
     params: Mapping[str, Any] | None = None,
     members: int = MEMBERS,
-    model: Model | None = None,
+    model: BoostedModel | None = None,
 ) -> Committee:
     """Train a committee on the labels so far.
 
@@ -118,7 +118,7 @@ def train_committee(
     members : int
         2 to 100. A mixed committee takes its kinds in turn, from the second turn on on resamples; prefixes
         need twice as many boosting rounds.
-    model : Model, optional
+    model : BoostedModel, optional
         The round's model. `prefixes` needs it; its last member is this model.
 
     Returns
@@ -198,7 +198,7 @@ def _resample(
     return times * own
 
 
-def _prefixes(model: Model | None, members: int) -> Iterator[Prefix]:
+def _prefixes(model: BoostedModel | None, members: int) -> Iterator[Prefix]:
     if model is None:
         raise UsageError("A committee of prefixes needs the model whose prefixes they are.")
     rounds = model.booster.num_boosted_rounds()

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from tasks.errors import UsageError
 
 if TYPE_CHECKING:
-    from tasks.models.boosting import Model
+    from tasks.models.boosting import BoostedModel
 
 Numbers = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -107,12 +107,12 @@ class LeafTable:
             )
 
 
-def leaf_table(model: Model) -> LeafTable:
+def leaf_table(model: BoostedModel) -> LeafTable:
     """Read the leaves of a model.
 
     Parameters
     ----------
-    model : Model
+    model : BoostedModel
         Of `tasks.models.train`, or read back from its bytes.
 
     Raises

@@ -1,6 +1,6 @@
 """Raw rows to canonical columns, with the rows that cannot be used marked."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -20,6 +20,7 @@ from tasks.pool.formats import (
     read_rows,
 )
 from tasks.pool.schema import Columns
+from tasks.pool.values import missing
 
 REASONS = ("usable", "malformed row", "missing id", "wrong type", "repeated id")
 """Why a row is set aside; a row's code is the position here."""
@@ -42,12 +43,15 @@ class DecodedRows:
         By column, the mask of values of the wrong type.
     raw
         The rows as they were read.
+    seen
+        Columns that the object is known to have by now; in JSON Lines those that have had a value.
     """
 
     table: Any
     codes: NDArray[np.uint8]
     wrong: dict[str, Mask]
     raw: RawRows
+    seen: frozenset[str] = frozenset()
 
     def explain(self, position: int) -> str:
         """Say what is wrong with one row, in a few words."""
@@ -75,10 +79,24 @@ def decode_rows(
     columns: Columns,
     names: Sequence[str],
     *,
+    optional: Collection[str] = (),
     chunk_rows: int = CHUNK_ROWS,
     chunk_bytes: int = CHUNK_BYTES,
 ) -> Iterator[DecodedRows]:
     """Stream one object in canonical types.
+
+    Parameters
+    ----------
+    file, form
+        As for `read_rows`.
+    columns
+        What the columns mean.
+    names
+        Columns to read.
+    optional
+        Those of them that the object need not have: its rows have missing values there.
+    chunk_rows, chunk_bytes
+        As for `read_rows`.
 
     Raises
     ------
@@ -88,29 +106,44 @@ def decode_rows(
         The content is corrupt.
     """
     present = column_names(file, form)
-    unseen = set(names)
+    seen: frozenset[str] = frozenset()
+    wanted: Sequence[str] = names
     if present is not None and (present or form == "parquet"):
-        for name in names:
-            if name not in present:
-                raise MissingColumnError(name)
-        unseen.clear()
+        seen = frozenset(names).intersection(present)
+        wanted = [name for name in names if name in seen]
+        _refuse_absent(names, seen, optional)
     rows = 0
-    for raw in read_rows(file, form, names, chunk_rows=chunk_rows, chunk_bytes=chunk_bytes):
+    for raw in read_rows(file, form, wanted, chunk_rows=chunk_rows, chunk_bytes=chunk_bytes):
         rows += raw.n
-        unseen = {name for name in unseen if not any(value is not None for value in raw.columns[name])}
-        yield _decode(raw, columns, names)
-    if unseen and rows:
-        raise MissingColumnError(next(name for name in names if name in unseen))
+        if present is None:
+            seen |= {
+                name
+                for name in names
+                if name not in seen and any(value is not None for value in raw.columns[name])
+            }
+        yield _decode(raw, columns, names, seen)
+    if rows:
+        _refuse_absent(names, seen, optional)
 
 
-def _decode(raw: RawRows, columns: Columns, names: Sequence[str]) -> DecodedRows:
+def _refuse_absent(names: Sequence[str], seen: frozenset[str], optional: Collection[str]) -> None:
+    for name in names:
+        if name not in seen and name not in optional:
+            raise MissingColumnError(name)
+
+
+def _decode(raw: RawRows, columns: Columns, names: Sequence[str], seen: frozenset[str]) -> DecodedRows:
     arrays: dict[str, Any] = {}
     wrong: dict[str, Mask] = {}
     codes = np.zeros(raw.n, dtype=np.uint8)
     for name in names if raw.columns else ():
+        kind, dimension = columns.kind(name), columns.dimension(name)
+        if name not in raw.columns:
+            arrays[name] = missing(raw.n, kind, dimension)
+            continue
         values = raw.columns[name]
         cast = cast_values if isinstance(values, list) else cast_array
-        arrays[name], mask = cast(values, columns.kind(name), columns.dimension(name))
+        arrays[name], mask = cast(values, kind, dimension)
         if name == columns.id:
             mask = _either(mask, _holds_nul(arrays[name]))
         if mask is not None:
@@ -122,7 +155,7 @@ def _decode(raw: RawRows, columns: Columns, names: Sequence[str]) -> DecodedRows
     codes[list(raw.malformed)] = MALFORMED
     schema = columns.schema(names)
     table = pa.table(arrays, schema=schema) if arrays else schema.empty_table()
-    return DecodedRows(table, codes, wrong, raw)
+    return DecodedRows(table, codes, wrong, raw, seen)
 
 
 def _holds_nul(ids: Any) -> Mask:

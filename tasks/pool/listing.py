@@ -6,9 +6,10 @@ from typing import Any
 import pyarrow as pa
 
 from tasks.errors import PoolRejected
+from tasks.pool.evolution import follow
 from tasks.pool.formats import UNREADABLE, Format, column_names, format_of, read_rows
 from tasks.pool.guard import open_guarded
-from tasks.pool.schema import Columns, resolve_columns
+from tasks.pool.schema import Columns, Resolved, resolve
 from tasks.pool.spec import PoolSpec
 from tasks.pool.store import ObjectStore, StoredObject
 
@@ -54,12 +55,34 @@ def list_pool(store: ObjectStore, uri: str) -> tuple[list[Listed], list[str]]:
 
 
 def find_columns(store: ObjectStore, uri: str, listed: Sequence[Listed], spec: PoolSpec) -> Columns:
+    """Decide on the columns; see `study_columns`."""
+    return study_columns(store, uri, listed, spec).columns
+
+
+def study_columns(
+    store: ObjectStore,
+    uri: str,
+    listed: Sequence[Listed],
+    spec: PoolSpec,
+    earlier: Columns | None = None,
+) -> Resolved:
     """Decide on the columns by the first object that can be read and has the named ones.
+
+    Parameters
+    ----------
+    store, uri, listed
+        The pool.
+    spec
+        What the campaign names.
+    earlier
+        The columns that the last round learned from, if there was one: they stay what they are.
 
     Raises
     ------
     PoolRejected
-        There is no such object, or `resolve_columns` finds nothing to learn from.
+        There is no such object, or `resolve` finds nothing to learn from.
+    PoolChanged
+        A column is no longer what the last round learned from.
     """
     parts: list[Mapping[str, Any]] = []
     rows = 0
@@ -81,7 +104,10 @@ def find_columns(store: ObjectStore, uri: str, listed: Sequence[Listed], spec: P
             parts.append(head)
     if not parts:
         raise PoolRejected(f"{uri}: {_why_no_columns(spec, seen, unreadable)}")
-    return resolve_columns(_joined(parts), spec, typed=not str(first_form).startswith("csv"))
+    sample, typed = _joined(parts), not str(first_form).startswith("csv")
+    if earlier is None:
+        return resolve(sample, spec, typed=typed)
+    return follow(earlier, sample, spec, typed=typed)
 
 
 def _head(store: ObjectStore, stored: StoredObject, form: Format) -> tuple[Mapping[str, Any], int]:

@@ -31,6 +31,8 @@ class ManifestObject:
         How it is read.
     rows
         All its numbered rows, usable or not.
+    absent
+        Columns to learn from that it lacks; its rows have missing values there.
     """
 
     uri: str
@@ -38,6 +40,7 @@ class ManifestObject:
     size: int
     format: Format
     rows: int
+    absent: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,9 @@ class Manifest:
         What the columns mean.
     dropped
         Arrow table ``object_no, row_no, reason``, in that order: rows that no later pass gives out.
+    notes
+        What a person should know of the columns: which are left out, added or missing in places. No part of the
+        digest.
     """
 
     uri: str
@@ -88,6 +94,7 @@ class Manifest:
     set_aside: tuple[SetAside, ...]
     columns: Columns
     dropped: Any
+    notes: tuple[str, ...] = ()
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -97,7 +104,7 @@ class Manifest:
     @property
     def digest(self) -> str:
         """SHA-256 of the content, independent of how it is stored."""
-        digest = hashlib.sha256(self._json())
+        digest = hashlib.sha256(_as_json(self._meta()))
         for name in ("object_no", "row_no"):
             digest.update(self.dropped[name].to_numpy().astype("<i8").tobytes())
         digest.update("\n".join(self.dropped["reason"].cast(pa.string()).to_pylist()).encode())
@@ -108,7 +115,10 @@ class Manifest:
         import pyarrow.parquet as pq
 
         sink = io.BytesIO()
-        pq.write_table(self.dropped.replace_schema_metadata({_META: self._json()}), sink, compression="zstd")
+        meta = self._meta() | ({"notes": list(self.notes)} if self.notes else {})
+        pq.write_table(
+            self.dropped.replace_schema_metadata({_META: _as_json(meta)}), sink, compression="zstd"
+        )
         return sink.getvalue()
 
     @classmethod
@@ -128,30 +138,42 @@ class Manifest:
             raise ValueError(f"not a pool manifest of version {_VERSION}")
         return cls(
             uri=meta["uri"],
-            objects=tuple(ManifestObject(**item) for item in meta["objects"]),
+            objects=tuple(
+                ManifestObject(**item | {"absent": tuple(item.get("absent", ()))}) for item in meta["objects"]
+            ),
             rows=meta["rows"],
             set_aside=tuple(
                 SetAside(item["reason"], item["count"], tuple(item["examples"])) for item in meta["set_aside"]
             ),
             columns=_columns(meta["columns"]),
             dropped=table.replace_schema_metadata(None).cast(DROPPED_SCHEMA),
+            notes=tuple(meta.get("notes", ())),
         )
 
-    def _json(self) -> bytes:
-        meta = {
+    def _meta(self) -> dict[str, Any]:
+        # What later versions added is written only where there is some, so that digests stay what they were.
+        return {
             "version": _VERSION,
             "uri": self.uri,
-            "objects": [asdict(item) for item in self.objects],
+            "objects": [_without_empty(asdict(item), ("absent",)) for item in self.objects],
             "rows": self.rows,
             "set_aside": [asdict(item) for item in self.set_aside],
-            "columns": asdict(self.columns),
+            "columns": _without_empty(asdict(self.columns), ("date", "tags")),
         }
-        return json.dumps(meta, sort_keys=True, separators=(",", ":")).encode()
+
+
+def _without_empty(values: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value or name not in names}
+
+
+def _as_json(meta: Mapping[str, Any]) -> bytes:
+    return json.dumps(meta, sort_keys=True, separators=(",", ":")).encode()
 
 
 def _columns(meta: Mapping[str, Any]) -> Columns:
     values = {
         item.name: tuple(value) if isinstance(value := meta[item.name], list) else value
         for item in fields(Columns)
+        if item.name in meta
     }
     return Columns(**cast(dict[str, Any], values))

@@ -19,8 +19,9 @@ from tasks.pool.guard import open_guarded
 from tasks.pool.manifest import Manifest, ManifestObject
 from tasks.pool.schema import Columns
 from tasks.pool.store import ObjectStore, StoredObject
+from tasks.truth.labelset import names_of, text_of
 
-_READING_VERSION = 2  # part of every chunk's key: raise it when the same bytes are read as other values
+_READING_VERSION = 3  # part of every chunk's key: raise it when the same bytes are read as other values
 _EXAMPLES = 5
 
 
@@ -99,7 +100,9 @@ def _read_object(
     read = 0
     try:
         with open_guarded(store, item.uri, item.etag) as file:
-            pieces = decode_rows(file, item.format, columns, names, chunk_rows=chunk_rows)
+            pieces = decode_rows(
+                file, item.format, columns, names, optional=item.absent, chunk_rows=chunk_rows
+            )
             for chunk_no, rows in enumerate(pieces):
                 start, stop = np.searchsorted(dropped, [read, read + rows.raw.n])
                 here = dropped[start:stop] - read
@@ -155,7 +158,7 @@ def read_table(
     id
         Its id column.
     names
-        Further columns, read as text; whole numbers become their decimal text, as for classes.
+        Further columns, read as text; whole numbers become their decimal text, as for classes, and lists JSON.
     columns
         Of the pool: its columns to learn from are read too, in their canonical types.
 
@@ -173,15 +176,11 @@ def read_table(
     """
     pool = columns or Columns("")
     features = tuple(name for name in pool.features if name not in {id, *names})
-    kept = [name for name in pool.embedding if name in features]
-    wanted = Columns(
-        id,
-        text=tuple(name for name in pool.text if name in features),
-        numeric=tuple(name for name in pool.numeric if name in features),
-        categorical=(*names, *(name for name in pool.categorical if name in features)),
-        embedding=tuple(kept),
-        dimensions=tuple(pool.dimension(name) for name in kept),
-    )
+    of_kind = {
+        kind: tuple(name for name in found if name in features) for kind, found in pool.by_kind.items()
+    }
+    lengths = tuple(pool.dimension(name) for name in of_kind["embedding"])
+    wanted = Columns(id, payload=tuple(names), dimensions=lengths, **of_kind)
     order = (id, *names, *features)
     parts = [_read_whole(store, stored, wanted, order) for stored in _objects_of(store, uri)]
     return pa.concat_tables(parts)
@@ -195,14 +194,27 @@ def read_labels(
     label: str,
     classes: Sequence[str],
     columns: Columns | None = None,
+    task: str = "classification",
 ) -> Any:
     """Read labels that are known, with the features when `columns` is given.
+
+    Parameters
+    ----------
+    store, uri, id, columns
+        As in `read_table`.
+    label
+        The column of labels. With the task ``multilabel`` each is a list of classes, in a column of lists or as
+        JSON text.
+    classes
+        What a label may be, or hold.
+    task
+        ``classification`` or ``multilabel``.
 
     Returns
     -------
     pyarrow.Table
         ``id``, ``label`` and the features, one row an id, in the file's order. Features of the pool that
-        are called like the label are not read.
+        are called like the label are not read. Labels that are sets have the text of `tasks.truth.labelset`.
 
     Raises
     ------
@@ -210,13 +222,8 @@ def read_labels(
         As `read_table`; also when a label is none of `classes`, or an id has two different labels.
     """
     table = read_table(store, uri, id=id, names=(label,), columns=columns)
-    strange = table.filter(pc.invert(pc.is_in(table[label], value_set=pa.array(list(classes), pa.string()))))
-    if strange.num_rows:
-        shown = ", ".join(f"{row[id]!r}: {row[label]!r}" for row in strange.slice(0, _EXAMPLES).to_pylist())
-        raise UsageError(
-            f"{uri}: {strange.num_rows} labels in column {label!r} are none of the classes "
-            f"{', '.join(classes)}; first (id: label) {shown}"
-        )
+    check = _as_sets if task == "multilabel" else _check_classes
+    table = check(table, uri, id, label, classes)
     first: dict[str, str] = {}
     keep = []
     for position, (key, value) in enumerate(
@@ -228,6 +235,38 @@ def read_labels(
         elif first[key] != value:
             raise UsageError(f"{uri}: id {key!r} has two labels, {first[key]!r} and {value!r}")
     return table.take(pa.array(keep, pa.int64())) if len(keep) < table.num_rows else table
+
+
+def _check_classes(table: Any, uri: str, id: str, label: str, classes: Sequence[str]) -> Any:
+    strange = table.filter(pc.invert(pc.is_in(table[label], value_set=pa.array(list(classes), pa.string()))))
+    if strange.num_rows:
+        shown = ", ".join(f"{row[id]!r}: {row[label]!r}" for row in strange.slice(0, _EXAMPLES).to_pylist())
+        raise UsageError(
+            f"{uri}: {strange.num_rows} labels in column {label!r} are none of the classes "
+            f"{', '.join(classes)}; first (id: label) {shown}"
+        )
+    return table
+
+
+def _as_sets(table: Any, uri: str, id: str, label: str, classes: Sequence[str]) -> Any:
+    """Give labels that are sets their text; equal sets then are equal."""
+    values = table[label].to_pylist()
+    known: dict[str | None, str] = {}
+    wrong: dict[str | None, str] = {None: "no label; [] is an item with none of the classes"}
+    for value in dict.fromkeys(values):
+        try:
+            known[value] = text_of(names_of(value, classes), classes) if value is not None else ""
+        except UsageError as error:
+            wrong[value] = str(error).rstrip(".")
+    strange = [at for at, value in enumerate(values) if value in wrong]
+    if strange:
+        ids = table[id].take(pa.array(strange[:_EXAMPLES])).to_pylist()
+        shown = "; ".join(f"{one!r}: {wrong[values[at]]}" for one, at in zip(ids, strange, strict=False))
+        raise UsageError(
+            f"{uri}: {len(strange)} labels in column {label!r} are no lists of classes; first (id: why) {shown}"
+        )
+    place = table.schema.get_field_index(label)
+    return table.set_column(place, label, pa.array([known[value] for value in values], pa.string()))
 
 
 def _objects_of(store: ObjectStore, uri: str) -> list[StoredObject]:

@@ -15,14 +15,16 @@ class PoolSpec:
         Name of the id column.
     payload
         Columns that a vendor may see.
-    text, numeric, categorical, embedding
-        Columns to learn from. When all four are empty they are found from the data.
+    text, numeric, categorical, embedding, date, tags
+        Columns to learn from. When all are empty they are found from the data.
     ignore
         Columns that are never found from the data.
     max_set_aside
         Share of rows, and of objects, that may be set aside, 0 to 1.
     seed
         The campaign's seed.
+    bare
+        Whether it may have no column to learn from.
     """
 
     uri: str
@@ -32,14 +34,17 @@ class PoolSpec:
     numeric: tuple[str, ...] = ()
     categorical: tuple[str, ...] = ()
     embedding: tuple[str, ...] = ()
+    date: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
     max_set_aside: float = 0.01
     seed: int = 0
+    bare: bool = False
 
     @property
     def features(self) -> tuple[str, ...]:
         """All columns to learn from that are named."""
-        return self.text + self.numeric + self.categorical + self.embedding
+        return self.text + self.numeric + self.categorical + self.embedding + self.date + self.tags
 
     @property
     def auto(self) -> bool:

@@ -1,7 +1,6 @@
 """Taking the manifest: the one pass that reads every object and decides what can be used."""
 
 import heapq
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,23 +19,28 @@ from tasks.pool.decode import (
     MissingColumnError,
     decode_rows,
 )
+from tasks.pool.evolution import refuse_gone
 from tasks.pool.formats import UNREADABLE, Format
 from tasks.pool.guard import open_guarded
-from tasks.pool.listing import find_columns, list_pool
-from tasks.pool.manifest import DROPPED_SCHEMA, Manifest, ManifestObject, SetAside
+from tasks.pool.listing import list_pool, study_columns
+from tasks.pool.manifest import DROPPED_SCHEMA, Manifest, ManifestObject
 from tasks.pool.repeats import RepeatFinder
 from tasks.pool.schema import Columns
 from tasks.pool.spec import PoolSpec
 from tasks.pool.store import ObjectStore, StoredObject
+from tasks.pool.tally import EXAMPLES, Tally, absences
 
 Progress = Callable[[int, int, int], None]
 """Called with objects done, objects in all, and rows read so far."""
 
-_EXAMPLES = 5
-
 
 def take_manifest(
-    store: ObjectStore, uri: str, spec: PoolSpec, on_progress: Progress | None = None
+    store: ObjectStore,
+    uri: str,
+    spec: PoolSpec,
+    on_progress: Progress | None = None,
+    *,
+    earlier: Columns | None = None,
 ) -> Manifest:
     """List the pool, read every object once and check every row.
 
@@ -50,6 +54,9 @@ def take_manifest(
         What the campaign says of the pool.
     on_progress
         Called after every chunk of rows and after every object.
+    earlier
+        The columns that the campaign's last round learned from. Columns that the campaign does not name stay what
+        they were; see `tasks.pool.evolution`.
 
     Returns
     -------
@@ -60,51 +67,37 @@ def take_manifest(
     PoolRejected
         Nothing is usable, a named column is nowhere, or more than `spec.max_set_aside` of the rows or of the
         objects cannot be used.
+    PoolChanged
+        A column that the last round learned from is gone or of another kind.
     ServiceUnavailable, PoolChanged, NotFound
         From the store; never taken for an unreadable object.
     """
-    return _Pass(store, uri, spec, on_progress or (lambda *_: None)).run()
-
-
-@dataclass
-class _Tally:
-    """Counts and first examples by reason."""
-
-    counts: Counter[str] = field(default_factory=Counter)
-    examples: dict[str, list[str]] = field(default_factory=dict)
-
-    def add(self, reason: str, count: int = 1, example: str | None = None) -> None:
-        self.counts[reason] += count
-        kept = self.examples.setdefault(reason, [])
-        if example is not None and len(kept) < _EXAMPLES:
-            kept.append(example)
-
-    def join(self, other: "_Tally") -> None:
-        for reason, count in other.counts.items():
-            self.add(reason, count)
-            for example in other.examples[reason]:
-                self.add(reason, 0, example)
-
-    def result(self) -> tuple[SetAside, ...]:
-        return tuple(
-            SetAside(reason, self.counts[reason], tuple(self.examples[reason]))
-            for reason in sorted(self.counts)
-        )
+    return _Pass(store, uri, spec, on_progress or (lambda *_: None), earlier).run()
 
 
 @dataclass
 class _ObjectResult:
     rows: int = 0
-    tally: _Tally = field(default_factory=_Tally)
+    tally: Tally = field(default_factory=Tally)
     row_nos: list[NDArray[np.int64]] = field(default_factory=list)
     codes: list[NDArray[np.uint8]] = field(default_factory=list)
+    seen: frozenset[str] = frozenset()
 
 
 class _Pass:
-    def __init__(self, store: ObjectStore, uri: str, spec: PoolSpec, on_progress: Progress) -> None:
+    def __init__(
+        self,
+        store: ObjectStore,
+        uri: str,
+        spec: PoolSpec,
+        on_progress: Progress,
+        earlier: Columns | None,
+    ) -> None:
         self.store, self.uri, self.spec, self.on_progress = store, uri, spec, on_progress
-        self.objects_aside = _Tally()
-        self.rows_aside = _Tally()
+        self.earlier = earlier
+        self.present: frozenset[str] = frozenset()
+        self.objects_aside = Tally()
+        self.rows_aside = Tally()
         self.rows_read = 0
         self.kept: list[ManifestObject] = []
         self.dropped: list[Any] = []
@@ -113,7 +106,7 @@ class _Pass:
         listed, strange = list_pool(self.store, self.uri)
         for uri in strange:
             self.objects_aside.add("unknown format", example=uri)
-        columns = find_columns(self.store, self.uri, listed, self.spec)
+        columns, notes = self._columns(listed)
         ahead = ReadAhead(self.store, [stored for stored, _ in listed])
         with RepeatFinder() as finder, ahead:
             bad = frozenset(
@@ -132,9 +125,19 @@ class _Pass:
             self.objects_aside.result() + tuple(item for item in self.rows_aside.result() if item.count),
             columns,
             dropped,
+            (*notes, *absences(columns, self.kept)),
         )
+        if self.earlier is not None:
+            refuse_gone(self.earlier, columns, self.present, self.uri)
         self._judge(manifest, dropped.num_rows + skipped, len(bad), len(listed))
         return manifest
+
+    def _columns(self, listed: list[tuple[StoredObject, Format]]) -> tuple[Columns, tuple[str, ...]]:
+        found = study_columns(self.store, self.uri, listed, self.spec, self.earlier)
+        # An object need not have a column that nobody named.
+        named = set(self.spec.named)
+        self.optional = frozenset(name for name in found.columns.features if name not in named)
+        return found.columns, found.notes
 
     # -- rows -----------------------------------------------------------------------------------------------
 
@@ -152,7 +155,7 @@ class _Pass:
         result = _ObjectResult()
         try:
             with open_guarded(store, stored.uri, stored.etag) as file:
-                for rows in decode_rows(file, form, columns, columns.names):
+                for rows in decode_rows(file, form, columns, columns.names, optional=self.optional):
                     self._check(rows, result, stored.uri)
                     good = np.flatnonzero(rows.codes == USABLE)
                     ids = rows.table[columns.id].take(pa.array(good))
@@ -166,7 +169,9 @@ class _Pass:
             return False
         self.rows_read += result.rows
         self.rows_aside.join(result.tally)
-        self.kept.append(ManifestObject(stored.uri, stored.etag, stored.size, form, result.rows))
+        absent = tuple(name for name in columns.features if name not in result.seen) if result.rows else ()
+        self.present |= result.seen
+        self.kept.append(ManifestObject(stored.uri, stored.etag, stored.size, form, result.rows, absent))
         for row_nos, codes in zip(result.row_nos, result.codes, strict=True):
             self.dropped.append((np.full(len(row_nos), number), row_nos, codes))
         self.on_progress(number + 1, total, self.rows_read)
@@ -176,7 +181,7 @@ class _Pass:
         bad = np.flatnonzero(rows.codes)
         for code in np.unique(rows.codes[bad]):
             result.tally.add(REASONS[code], int(np.count_nonzero(rows.codes == code)))
-            for position in np.flatnonzero(rows.codes == code)[:_EXAMPLES]:
+            for position in np.flatnonzero(rows.codes == code)[:EXAMPLES]:
                 place = f"{uri} row {result.rows + position + 1}"
                 result.tally.add(REASONS[code], 0, f"{place}: {rows.explain(int(position))}")
         if rows.raw.skipped:
@@ -187,6 +192,7 @@ class _Pass:
             result.row_nos.append(bad + result.rows)
             result.codes.append(rows.codes[bad])
         result.rows += rows.raw.n
+        result.seen |= rows.seen
 
     def _drop_repeats(
         self, finder: RepeatFinder, bad: frozenset[int], listed: list[tuple[StoredObject, Format]]
@@ -198,7 +204,7 @@ class _Pass:
             self.dropped.append((objects, repeated["row_no"], np.full(len(repeated), REPEATED_ID, np.uint8)))
             pairs = zip(objects, repeated["row_no"], first["object_no"], first["row_no"], strict=True)
             found = ((int(a), int(b), int(c), int(d)) for a, b, c, d in pairs)
-            examples = heapq.nsmallest(_EXAMPLES, [*examples, *found])
+            examples = heapq.nsmallest(EXAMPLES, [*examples, *found])
         for here, row, there, earlier in examples:
             text = (
                 f"{listed[here][0].uri} row {row + 1} has the id of {listed[there][0].uri} row {earlier + 1}"

@@ -1,84 +1,42 @@
-"""What the curves of several arms show: bands, areas, labels saved, and which differences are sure."""
+"""What the curves of several arms show: areas, labels saved, and which differences are sure."""
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from tasks.evaluation import LOSSES, area_under_curve, labels_to_reach
-from tasks.simulation.paired import Difference, mean_interval, paired_difference
-from tasks.simulation.run import RANDOM, Curve
-
-Doubles = NDArray[np.float64]
+from tasks.simulation.arm import Arm, Doubles, mean_over_repeats
+from tasks.simulation.paired import Difference, paired_difference
+from tasks.simulation.run import Curve
+from tasks.simulation.treatment import Treatment, baseline, names
 
 MARGIN = "margin"
 RANDOM_END = "random_end"
 # Names of the levels below what the whole pool's labels give.
 _BELOW_FULL = {"full-0.5pp": 0.005, "full-1pp": 0.01}
+# Labels that people ask for; what is measured nearest to them is told.
+_ROUND = tuple(digit * 10**power for power in range(1, 8) for digit in (1, 2, 3, 5))
 
 
 @dataclass(frozen=True)
-class Arm:
-    """The campaigns of one strategy.
+class Checkpoint:
+    """An arm at one number of labels.
 
     Attributes
     ----------
-    strategy : str
-    curves : tuple of Curve
-        One a repeat, in order; all with the same labels.
-    metric : str
-        The one that is reported.
+    labels : int
+    metrics : dict of str to float
+        Means over the repeats.
+    against : dict of str to Difference
+        Of the reported metric there, to the same arms as in `Finding`.
     """
 
-    strategy: str
-    curves: tuple[Curve, ...]
-    metric: str
-
-    @property
-    def labels(self) -> list[int]:
-        """Labels in hand at each step."""
-        return self.curves[0].labels
-
-    @property
-    def higher_is_better(self) -> bool:
-        """Whether more of the metric is better."""
-        return self.metric not in LOSSES
-
-    def values(self, metric: str) -> Doubles:
-        """Give a metric, float64 (repeats, steps)."""
-        return np.array([curve.metrics[metric] for curve in self.curves], np.float64)
-
-    @cached_property
-    def mean(self) -> Doubles:
-        """The mean curve of the metric, float64 (steps,)."""
-        return mean_over_repeats(self.values(self.metric))
-
-    @cached_property
-    def band(self) -> tuple[Doubles, Doubles]:
-        """95 % interval of the mean curve over the repeats; NaN where there are fewer than two."""
-        return mean_interval(self.values(self.metric))
-
-    @cached_property
-    def aubc(self) -> list[float]:
-        """Area under each repeat's curve of the metric, over the labels it spans."""
-        return [area_under_curve(self.labels, row) for row in self.values(self.metric)]
-
-    @property
-    def seconds_select(self) -> float:
-        """Mean processor time of one choice."""
-        return float(np.mean([second for curve in self.curves for second in curve.seconds_select]))
-
-    def labels_to(self, target: float) -> float | None:
-        """Labels at which the mean curve first reaches a level; None when it does not."""
-        return labels_to_reach(
-            self.labels, self.mean.tolist(), target, higher_is_better=self.higher_is_better
-        )
+    labels: int
+    metrics: dict[str, float]
+    against: dict[str, Difference]
 
 
 @dataclass(frozen=True)
@@ -88,64 +46,104 @@ class Finding:
     Attributes
     ----------
     arm : Arm
+    baseline : str
+        Name of the arm that all are measured against: ``random``, with the model that was named first.
+    first_model : str
+        Name of the arm of the same strategy with the model that was named first; this arm itself where that is it.
     labels_to : dict of str to (float or None)
         Level -> labels at which the mean curve first reaches it.
     against : dict of str to Difference
-        Of the area under the curve to ``random`` and ``margin``, where they ran; positive = better.
+        Of the area under the curve to the baseline, to `first_model` and to ``margin`` with the first model, where
+        they ran and are not this arm; positive = better.
     saved : float or None
-        How many times fewer labels than random it needs to reach random's end, both on their mean curves.
+        How many times fewer labels than the baseline it needs to reach the baseline's end, both on their mean curves.
     alarms : tuple of str
         Where two metrics part.
+    checkpoints : tuple of Checkpoint
+        At the ends, and where the curve was measured nearest to 10, 20, 30, 50, 100, ... labels.
     """
 
     arm: Arm
+    baseline: str
+    first_model: str
     labels_to: dict[str, float | None]
     against: dict[str, Difference]
     saved: float | None
     alarms: tuple[str, ...]
+    checkpoints: tuple[Checkpoint, ...]
 
 
 def analyse(
-    curves: Mapping[str, Sequence[Curve]], full: Sequence[Mapping[str, float]], metric: str, *, seed: int
+    curves: Mapping[Treatment, Sequence[Curve]],
+    full: Sequence[Mapping[str, float]],
+    metric: str,
+    *,
+    seed: int,
 ) -> list[Finding]:
     """Compare arms.
 
     Parameters
     ----------
     curves : mapping
-        Strategy -> its curves by repeat; ``random`` among them.
+        Treatment -> its curves by repeat; ``random`` with the model of the first treatment among them.
     full : sequence
-        Metrics of the whole pool's labels, by repeat.
+        Metrics of the whole pool's labels with that model, by repeat.
     metric : str
     seed : int
         Of the bootstrap.
     """
-    arms = {name: Arm(name, tuple(found), metric) for name, found in curves.items()}
+    called = names(curves)
+    arms = {one: Arm(called[one], one, tuple(found), metric) for one, found in curves.items()}
     level = float(mean_over_repeats(np.array([[one[metric]] for one in full]))[0])
     return [_finding(arm, arms, level, seed) for arm in arms.values()]
 
 
-def mean_over_repeats(values: Doubles) -> Doubles:
-    """Average over the first axis; where a repeat has no value, over the rest."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # no repeat has one: the mean is NaN
-        return np.asarray(np.nanmean(values, axis=0))
+def checkpoints(labels: Sequence[int]) -> list[int]:
+    """Give the steps to tell of: the ends, and those nearest to round numbers of labels between them."""
+    known = np.asarray(labels)
+    wanted = [one for one in _ROUND if known[0] <= one <= known[-1]]
+    nearest = {int(np.abs(known - one).argmin()) for one in wanted}
+    return sorted(nearest | {0, len(known) - 1})
 
 
-def _finding(arm: Arm, arms: Mapping[str, Arm], full: float, seed: int) -> Finding:
-    random = arms[RANDOM]
-    sign = 1.0 if arm.higher_is_better else -1.0
-    levels = {name: full - sign * below for name, below in _BELOW_FULL.items()}
+def _finding(arm: Arm, arms: Mapping[Treatment, Arm], full: float, seed: int) -> Finding:
+    random = arms[baseline(arms)]
+    model = random.treatment.model
+    levels = {name: full - random.sign * below for name, below in _BELOW_FULL.items()}
     levels[RANDOM_END] = float(random.mean[-1])
     labels_to = {name: arm.labels_to(level) if np.isfinite(level) else None for name, level in levels.items()}
+    first = arms[Treatment(arm.treatment.strategy, model)]
+    margin = arms.get(Treatment(MARGIN, model))
+    rivals = {one.name: one for one in (random, first, margin) if one is not None and one is not arm}
     against = {
-        name: paired_difference(sign * np.array(arm.aubc), sign * np.array(arms[name].aubc), seed=seed)
-        for name in (RANDOM, MARGIN)
-        if name in arms and name != arm.strategy
+        name: _difference(np.array(arm.aubc), np.array(one.aubc), arm, seed) for name, one in rivals.items()
     }
     ours, theirs = labels_to[RANDOM_END], random.labels_to(levels[RANDOM_END])
-    saved = theirs / ours if ours and theirs and arm.strategy != RANDOM else None
-    return Finding(arm, labels_to, against, saved, tuple(_alarms(arm, random, seed)))
+    saved = theirs / ours if ours and theirs and arm is not random else None
+    return Finding(
+        arm, random.name, first.name, labels_to, against, saved,
+        tuple(_alarms(arm, random, seed)), tuple(_checkpoints(arm, rivals, seed)),
+    )  # fmt: skip
+
+
+def _checkpoints(arm: Arm, rivals: Mapping[str, Arm], seed: int) -> list[Checkpoint]:
+    metrics = {name: mean_over_repeats(arm.values(name)) for name in arm.metrics}
+    ours = arm.values(arm.metric)
+    return [
+        Checkpoint(
+            arm.labels[step],
+            {name: float(values[step]) for name, values in metrics.items()},
+            {
+                name: _difference(ours[:, step], rival.values(arm.metric)[:, step], arm, seed)
+                for name, rival in rivals.items()
+            },
+        )
+        for step in checkpoints(arm.labels)
+    ]
+
+
+def _difference(ours: Doubles, theirs: Doubles, arm: Arm, seed: int) -> Difference:
+    return paired_difference(arm.sign * ours, arm.sign * theirs, seed=seed)
 
 
 def _alarms(arm: Arm, random: Arm, seed: int) -> list[str]:
@@ -163,7 +161,7 @@ def _alarms(arm: Arm, random: Arm, seed: int) -> list[str]:
         ends = {name: _end_difference(arm, random, name, seed) for name in ("accuracy", "macro_f1")}
         if ends["accuracy"].better and ends["macro_f1"].worse:
             said.append(
-                "at its end accuracy is above random's and macro F1 below: rare classes are being lost; "
+                f"at its end accuracy is above {random.name}'s and macro F1 below: rare classes are being lost; "
                 "look at --metric macro_f1"
             )
     return said
@@ -178,7 +176,9 @@ def to_json(finding: Finding) -> dict[str, Any]:
     arm = finding.arm
     low, high = arm.band
     return {
-        "strategy": arm.strategy,
+        "name": arm.name,
+        "strategy": arm.treatment.strategy,
+        "model": arm.treatment.model,
         "labels": arm.labels,
         "metric": plain(arm.values(arm.metric)),
         "mean": plain(arm.mean),
@@ -187,12 +187,25 @@ def to_json(finding: Finding) -> dict[str, Any]:
         "aubc": plain(np.array(arm.aubc)),
         "labels_to": finding.labels_to,
         "saved": finding.saved,
-        "against": {name: one.to_json() for name, one in finding.against.items()},
+        "against": _by_name(finding.against),
+        "checkpoints": [_checkpoint(one) for one in finding.checkpoints],
+        "kinds": [curve.kinds for curve in arm.curves],
+        "chose": arm.kinds,
         "seconds_select": arm.seconds_select,
+        "seconds_train": arm.seconds_train,
         "cold_steps": [curve.cold_steps for curve in arm.curves],
         "alarms": list(finding.alarms),
-        "metrics": {name: plain(arm.values(name)) for name in arm.curves[0].metrics},
+        "metrics": {name: plain(arm.values(name)) for name in arm.metrics},
     }
+
+
+def _checkpoint(one: Checkpoint) -> dict[str, Any]:
+    metrics = {name: _finite(value) for name, value in one.metrics.items()}
+    return {"labels": one.labels, "metrics": metrics, "against": _by_name(one.against)}
+
+
+def _by_name(against: Mapping[str, Difference]) -> dict[str, Any]:
+    return {name: one.to_json() for name, one in against.items()}
 
 
 def plain(values: Doubles) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,6 @@ from tasks.strategies import (
     Spec,
     Strategy,
     cold_start_reason,
-    committee_of,
     get,
     reach,
     score_needs,
@@ -27,9 +26,6 @@ from tasks.strategies import (
 )
 from tasks.strategies.compose import NEAR, Additions, compose
 from tasks.strategies.ranking import top
-
-if TYPE_CHECKING:
-    from tasks.models import Model
 
 Ints = NDArray[np.int64]
 
@@ -73,36 +69,6 @@ def chooser(spec: Spec, data: LabelledData, *, cold: bool) -> Strategy:
     """Give the strategy as a campaign without further settings runs it, or the cover of a cold start."""
     near = NEAR if any(block.kind in _NEAR_KINDS for block in data.space.blocks) else None
     return compose(get(COLD_START) if cold else get(spec), Additions(near=near))
-
-
-def describe(
-    strategy: Strategy, data: LabelledData, labelled: Labelled, model: Model | None, seed: int
-) -> Description:
-    """Give the models through which the strategy sees the items; trains the committee where it wants one."""
-    from tasks.models import train_committee
-
-    committee = None
-    if model is not None and "committee_proba" in wants(strategy):
-        kind, members = committee_of(strategy)
-        committee = train_committee(
-            kind, **trainable(data, labelled, seed), device=model.device, members=members, model=model
-        )
-    return Description(data.space, model, committee)
-
-
-def trainable(data: LabelledData, labelled: Labelled, seed: int) -> dict[str, Any]:
-    """Give what a model is trained on and with: equal labels give equal models, in whatever order they came."""
-    order = np.argsort(labelled.rows)
-    return {
-        "X": data.X[labelled.rows[order]],
-        "y": labelled.classes[order],
-        "n_classes": len(data.classes),
-        "names": data.space.names,
-        "types": data.space.types,
-        "seed": seed,
-        # Of several threads the sums, and so the trees, might depend on the machine.
-        "params": {"nthread": 1},
-    }
 
 
 def choose(

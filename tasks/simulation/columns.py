@@ -10,7 +10,7 @@ from tasks.errors import PoolRejected, UsageError
 from tasks.pool.formats import UNREADABLE, column_names, read_rows
 from tasks.pool.guard import open_guarded
 from tasks.pool.listing import Listed, find_columns
-from tasks.pool.schema import Columns
+from tasks.pool.schema import FEATURE_KINDS, Columns
 from tasks.pool.spec import PoolSpec
 from tasks.pool.store import ObjectStore
 
@@ -82,7 +82,8 @@ def find(store: ObjectStore, uri: str, listed: Sequence[Listed], wanted: Wanted)
         guessed = Columns(label)
     kinds = {
         kind: tuple(name for name in getattr(guessed, kind) if name not in wanted.text)
-        for kind in ("numeric", "categorical", "embedding")
+        for kind in FEATURE_KINDS
+        if kind != "text"
     }
     vectors = tuple(guessed.dimension(name) for name in kinds["embedding"])
     text = tuple(dict.fromkeys((*guessed.text, *wanted.text)))

@@ -9,16 +9,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tasks.grammar import Spec, parse
-from tasks.simulation.choice import Labelled, choice_seed, choose, chooser, describe, named, trainable
+from tasks.simulation.choice import Labelled, choice_seed, choose, chooser, named
 from tasks.simulation.data import LabelledData
 from tasks.simulation.protocol import SimulationProtocol
 from tasks.simulation.scores import score_all
 from tasks.simulation.split import Ints, Split, split
+from tasks.simulation.training import Trainer, examples_of
+from tasks.simulation.treatment import RANDOM, Treatment, model_specs
+from tasks.strategies import Description
+from tasks.strategies.describe import describe
 
 if TYPE_CHECKING:
     from tasks.models import Model
-
-RANDOM = "random"
 
 
 @dataclass(frozen=True)
@@ -27,8 +29,8 @@ class Curve:
 
     Attributes
     ----------
-    strategy : str
-        As it was asked for.
+    strategy, model : str
+        As they were asked for.
     repeat : int
     labels : list of int (steps,)
         Labels in hand at each measurement.
@@ -37,15 +39,22 @@ class Curve:
     seconds_select : list of float (steps - 1,)
         Processor time of each choice on one thread: descriptions and a committee's training included, the
         model's own training not.
+    seconds_train : list of float (steps,)
+        Processor time of each step's training on one thread, the choice of the kind included.
+    kinds : list of str (steps,)
+        Kind of the model of each step: what ``auto`` chose, else what was asked for.
     cold_steps : int
         Choices that covered the pool because a class had too few labels.
     """
 
     strategy: str
+    model: str
     repeat: int
     labels: list[int]
     metrics: dict[str, list[float]]
     seconds_select: list[float]
+    seconds_train: list[float]
+    kinds: list[str]
     cold_steps: int
 
     def to_json(self) -> dict[str, Any]:
@@ -53,7 +62,7 @@ class Curve:
         return asdict(self)
 
 
-def run_repeat(data: LabelledData, strategy: str, protocol: SimulationProtocol, repeat: int) -> Curve:
+def run_repeat(data: LabelledData, treatment: Treatment, protocol: SimulationProtocol, repeat: int) -> Curve:
     """Run one campaign: train, measure, choose, until the budget or the pool ends.
 
     The model that is measured is the one that chooses. All runs on one thread, so that results depend on neither
@@ -62,41 +71,55 @@ def run_repeat(data: LabelledData, strategy: str, protocol: SimulationProtocol, 
     Parameters
     ----------
     data : LabelledData
-    strategy : str
-        As `tasks.grammar` reads it.
+    treatment : Treatment
+        Strategy and model.
     protocol : SimulationProtocol
     repeat : int
-        Decides split, first labels, noise and seeds, alike for all strategies.
+        Decides split, first labels, noise and seeds, alike for all arms.
 
     Raises
     ------
     UsageError
-        No such strategy, one that needs what a simulation lacks, or a pool that is too small.
+        No such strategy or model, a strategy that needs what a simulation lacks, or a pool that is too small.
     """
     from threadpoolctl import threadpool_limits
 
-    spec = parse(strategy)
+    spec, model = parse(treatment.strategy), _model(treatment.model)
     # Sums of several threads may differ in their last bits, and their time is not this thread's.
     with threadpool_limits(limits=1):
-        campaign = _Campaign(data, spec, protocol, split(data.y, len(data.classes), protocol, repeat))
-        steps = protocol.fitted(len(campaign.parts.pool)).steps()
+        parts = split(data.y, len(data.classes), protocol, repeat)
+        steps = protocol.fitted(len(parts.pool)).steps()
+        campaign = _Campaign(data, spec, Trainer(data, model, parts.seed, steps), protocol, parts)
         for labels, then in zip(steps, [*steps[1:], None], strict=True):
             campaign.step(labels, None if then is None else then - labels)
-    metrics = {name: [one[name] for one in campaign.measured] for name in campaign.measured[0]}
-    return Curve(strategy, repeat, steps, metrics, campaign.seconds, campaign.cold_steps)
+    return campaign.curve(treatment, repeat, steps)
 
 
-def full_pool(data: LabelledData, protocol: SimulationProtocol, repeat: int) -> dict[str, float]:
-    """Measure the model that all labels of the repeat's pool would give, with the noise that buying them has."""
-    parts = split(data.y, len(data.classes), protocol, repeat)
-    return _measure(_train(data, _first(parts, parts.pool), parts.seed), data, parts)
+def full_pool(data: LabelledData, model: str, protocol: SimulationProtocol, repeat: int) -> dict[str, Any]:
+    """Measure the model that all labels of the repeat's pool would give, with the noise that buying them has.
+
+    Returns
+    -------
+    dict
+        ``metrics`` by name, the ``kind`` of the model and ``seconds_train``.
+    """
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(limits=1):
+        parts = split(data.y, len(data.classes), protocol, repeat)
+        trainer = Trainer(data, _model(model), parts.seed, [len(parts.pool)])
+        metrics = _measure(trainer.train(_first(parts, parts.pool)), data, parts)
+    return {"metrics": metrics, "kind": trainer.kinds[0], "seconds_train": trainer.seconds[0]}
 
 
 class _Campaign:
     """A campaign as it goes on."""
 
-    def __init__(self, data: LabelledData, spec: Spec, protocol: SimulationProtocol, parts: Split) -> None:
-        self.data, self.spec, self.protocol, self.parts = data, spec, protocol, parts
+    def __init__(
+        self, data: LabelledData, spec: Spec, trainer: Trainer, protocol: SimulationProtocol, parts: Split
+    ) -> None:
+        self.data, self.spec, self.trainer = data, spec, trainer
+        self.protocol, self.parts = protocol, parts
         self.labelled = _first(parts, parts.first)
         self.free = np.setdiff1d(parts.pool, parts.first)
         self.measured: list[dict[str, float]] = []
@@ -105,7 +128,7 @@ class _Campaign:
 
     def step(self, labels: int, k: int | None) -> None:
         """Train, measure and, where k is given, choose so many and learn their labels."""
-        model = _train(self.data, self.labelled, self.parts.seed)
+        model = self.trainer.train(self.labelled)
         self.measured.append(_measure(model, self.data, self.parts))
         if k is None:
             return
@@ -115,24 +138,40 @@ class _Campaign:
         self.labelled = self.labelled.plus(rows, self.parts.answers[rows], sources)
         self.free = np.setdiff1d(self.free, rows)
 
+    def curve(self, treatment: Treatment, repeat: int, steps: list[int]) -> Curve:
+        """Give what was measured."""
+        return Curve(
+            strategy=treatment.strategy,
+            model=treatment.model,
+            repeat=repeat,
+            labels=steps,
+            metrics={name: [one[name] for one in self.measured] for name in self.measured[0]},
+            seconds_select=self.seconds,
+            seconds_train=self.trainer.seconds,
+            kinds=self.trainer.kinds,
+            cold_steps=self.cold_steps,
+        )
+
     def _choose(self, model: Model, labels: int, k: int) -> tuple[Ints, Any]:
         least = self.protocol.min_per_class
         cold = self.spec.name != RANDOM and self.labelled.too_few(self.data.classes, least)
         self.cold_steps += cold
         strategy = chooser(self.spec, self.data, cold=cold)
-        seen = describe(strategy, self.data, self.labelled, None if cold else model, self.parts.seed)
+        seen = Description(self.data.space, None)
+        if not cold:
+            examples = examples_of(self.data, self.labelled)
+            seen = describe(strategy, self.data.space, model, examples, self.trainer.setting)
         seed = choice_seed(self.parts.seed, labels)
         return choose(strategy, self.data, self.labelled, self.free, seen, k, seed)
 
 
+def _model(text: str) -> Spec:
+    (spec,) = model_specs(text)
+    return spec
+
+
 def _first(parts: Split, rows: Ints) -> Labelled:
     return Labelled(rows, parts.answers[rows], named("", len(rows)))
-
-
-def _train(data: LabelledData, labelled: Labelled, seed: int) -> Model:
-    from tasks.models import train
-
-    return train(**trainable(data, labelled, seed), device="cpu")
 
 
 def _measure(model: Model, data: LabelledData, parts: Split) -> dict[str, float]:

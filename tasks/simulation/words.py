@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from tasks.models.fitting import AUTO
 from tasks.simulation.analysis import Finding
 from tasks.simulation.paired import FEWEST_REPEATS, Difference
 from tasks.simulation.protocol import SimulationProtocol
-from tasks.simulation.run import RANDOM
+from tasks.simulation.treatment import RANDOM
 
 # From here on the two needs differ by more than the curves' own steps blur.
 _WORTH_SAYING = 1.05
@@ -14,41 +15,59 @@ _NOT_SHARES = frozenset({"log_loss"})
 
 
 def sentence(finding: Finding) -> str:
-    """Say of an arm what it is worth against random."""
-    arm = finding.arm
-    if arm.strategy == RANDOM:
-        return "random is what the others are measured against."
-    against = finding.against[RANDOM]
+    """Say of an arm what it is worth against the baseline."""
+    name, treatment = finding.baseline, finding.arm.treatment
+    if finding.arm.name == name:
+        return f"{name} is what the others are measured against."
+    worse = f"is worse than {name}"
+    if treatment.strategy != RANDOM:
+        worse = f"does not help here: it {worse}"
+    return _compared(finding, name, _gain(finding.saved, name), worse)
+
+
+def model_sentence(finding: Finding) -> str | None:
+    """Say what its model is worth against the first; None where that is this arm, or `sentence` says it."""
+    arm, first = finding.arm.name, finding.first_model
+    if first in (arm, finding.baseline):
+        return None
+    return _compared(finding, first, f"is better than {first}", f"is worse than {first}")
+
+
+def chose(finding: Finding) -> str | None:
+    """Say which kinds ``auto`` took; None where it had no choice."""
+    if finding.arm.treatment.kind != AUTO:
+        return None
+    return ", ".join(f"{kind} {count:,}" for kind, count in finding.arm.kinds.items())
+
+
+def _compared(finding: Finding, rival: str, better: str, worse: str) -> str:
+    arm, against = finding.arm, finding.against[rival]
     figures = f"({_figures(against, arm.metric)})"
-    if against.better:
-        return f"{arm.strategy} {_gain(finding.saved)}; the difference is sure {figures}."
-    if against.worse:
-        return (
-            f"{arm.strategy} does not help here: it is worse than random; the difference is sure {figures}."
-        )
+    if against.better or against.worse:
+        return f"{arm.name} {better if against.better else worse}; the difference is sure {figures}."
     why = f"; fewer than {FEWEST_REPEATS} can show none" if against.repeats < FEWEST_REPEATS else ""
     times = "repeat" if against.repeats == 1 else "repeats"
-    return f"{arm.strategy}: a difference to random is not sure at {against.repeats} {times} {figures}{why}."
+    return f"{arm.name}: a difference to {rival} is not sure at {against.repeats} {times} {figures}{why}."
 
 
-def _gain(saved: float | None) -> str:
+def _gain(saved: float | None, name: str) -> str:
     if saved is not None and saved >= _WORTH_SAYING:
-        return f"needs {saved:.1f}x fewer labels than random here"
-    along = "is better than random along the way, but "
+        return f"needs {saved:.1f}x fewer labels than {name} here"
+    along = f"is better than {name} along the way, but "
     if saved is None:
-        return along + "does not reach random's end"
+        return along + f"does not reach {name}'s end"
     return (
         along
         + ("needs as many labels" if saved > 1 / _WORTH_SAYING else "needs more labels")
-        + " to reach random's end"
+        + f" to reach {name}'s end"
     )
 
 
-def conditions(protocol: SimulationProtocol, full: float) -> str:
+def conditions(protocol: SimulationProtocol, full: float, model: str) -> str:
     """Say under which conditions the sentences hold."""
     noise = f", {protocol.noise:.0%} of the labels wrong" if protocol.noise else ""
     return (
-        f"{protocol.metric} with all labels of the pool {full:.3f}; {protocol.seed_labels} first labels, "
+        f"{protocol.metric} of {model} with all labels of the pool {full:.3f}; {protocol.seed_labels} first labels, "
         f"batches of {protocol.batch}, {protocol.budget} labels in all, {protocol.repeats} paired repeats{noise}; "
         "no labels counted that an audit would take; the model that chooses is measured; "
         "intervals are over repeats on this data set"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, Protocol, runtime_checkable
@@ -111,12 +112,12 @@ class Strategy(Protocol):
         """Choose as `select` does and say why."""
 
 
-class Selecting:
+class Selecting(ABC):
     """`select` for strategies that write `select_explained`."""
 
+    @abstractmethod
     def select_explained(self, candidates: Candidates, k: int, rng: np.random.Generator) -> Selection:
         """Choose as `select` does and say why; see `Strategy.select_explained`."""
-        raise NotImplementedError
 
     def select(self, candidates: Candidates, k: int, rng: np.random.Generator) -> Ints:
         """Choose k candidates; see `Strategy.select`."""

@@ -16,9 +16,11 @@ from tasks.strategies.candidates import Candidates
 
 if TYPE_CHECKING:
     from tasks.features import FeatureSpace
-    from tasks.models import Model
-    from tasks.models.committee import Committee
+    from tasks.models import Committee, Examples, Model, Setting
+    from tasks.models.boosting import BoostedModel
     from tasks.models.leaves import LeafTable
+    from tasks.strategies.base import Strategy
+    from tasks.strategies.multilabel import Predicting
 
 log = logging.getLogger(__name__)
 
@@ -32,21 +34,24 @@ class Description:
     Attributes
     ----------
     space : FeatureSpace
-    model : Model or None
-        None in a cold start: there are no probabilities then.
+    model : Predicting or None
+        What gives the probabilities that strategies see. None in a cold start: there are none then.
     committee : Committee or None
+    boosted : BoostedModel or None
+        Whose leaves are shown: the model itself where it is boosted trees, else trees of the same labels.
     """
 
     space: FeatureSpace
-    model: Model | None
+    model: Predicting | None
     committee: Committee | None = None
+    boosted: BoostedModel | None = None
 
     @cached_property
     def _leaf_table(self) -> LeafTable | None:
         from tasks.models.leaves import leaf_table
 
         try:
-            return None if self.model is None else leaf_table(self.model)
+            return None if self.boosted is None else leaf_table(self.boosted)
         except UsageError as error:
             # Only what cannot do without it minds, and says so.
             log.warning("the model's leaves have no table: %s", error)
@@ -100,10 +105,49 @@ class Description:
         found: dict[str, Any] = {}
         if "proba" in fields:
             found["proba"] = self.model.predict(X)
-        if "leaves" in fields:
-            found["leaves"] = self.model.leaves(X)
+        if "leaves" in fields and self.boosted is not None:
+            found["leaves"] = self.boosted.leaves(X)
         if "leaf_table" in fields:
             found["leaf_table"] = self._leaf_table
         if "committee_proba" in fields and self.committee is not None:
             found["committee_proba"] = self.committee.predict(X)
         return found
+
+
+def describe(
+    strategy: Strategy, space: FeatureSpace, model: Model, examples: Examples, setting: Setting
+) -> Description:
+    """Train what a strategy looks through beside the model: a committee, or boosted trees for their leaves.
+
+    Parameters
+    ----------
+    strategy : Strategy
+    space : FeatureSpace
+    model : Model
+    examples, setting
+        What the model was trained on and with.
+    """
+    from tasks.models import train_committee
+    from tasks.strategies.base import committee_of, wants
+
+    fields = wants(strategy)
+    votes = "committee_proba" in fields
+    kind, members = committee_of(strategy) if votes else ("", 0)
+    boosted = None
+    if fields & {"leaves", "leaf_table"} or kind == "prefixes":
+        boosted = _boosted(model, examples, setting)
+    committee = None
+    if votes:
+        committee = train_committee(
+            kind, examples.X, examples.y, n_classes=setting.n_classes, names=setting.names,
+            types=setting.types, device=setting.device, seed=setting.seed, weight=examples.weight,
+            params=setting.params, members=members, model=boosted,
+        )  # fmt: skip
+    return Description(space, model, committee, boosted)
+
+
+def _boosted(model: Model, examples: Examples, setting: Setting) -> BoostedModel:
+    """Give the trees of the model, or of a model of the same labels: a gradient in a leaf needs plain trees."""
+    from tasks.models.boosting import BoostedModel, fit_boosted
+
+    return model.core if isinstance(model.core, BoostedModel) else fit_boosted(examples, setting)

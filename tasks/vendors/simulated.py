@@ -7,7 +7,7 @@ import json
 import logging
 import threading
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,7 +18,8 @@ import psycopg2.extras
 
 log = logging.getLogger(__name__)
 
-Answer = Callable[[Mapping[str, Any]], str]
+Answer = Callable[[Mapping[str, Any]], str | Collection[str]]
+"""Payload -> true class, or in a multilabel campaign the classes that the item has."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,8 @@ class Habits:
     Parameters
     ----------
     error_rate
-        Share of answers that are another class, 0 to 1.
+        Share of answers that are another class, 0 to 1. Where an answer is a set: the share of the campaign's classes
+        that it is wrong about, by naming what is not there or leaving out what is.
     late_rate
         Share of leases that are handed in only after `late_seconds`.
     late_seconds
@@ -62,9 +64,9 @@ class SimulatedVendor:
     url
         ``postgresql://role:password@host:port/database``, as `labelrounds vendor add` prints it.
     answer
-        Payload -> true class; the vendor sees nothing else of an item.
+        What is true of a payload; the vendor sees nothing else of an item.
     classes
-        From which a wrong answer is drawn.
+        Of the campaign: from which a wrong answer is drawn.
     """
 
     def __init__(
@@ -118,12 +120,16 @@ class SimulatedVendor:
                 self.tally.rows[row["status"]] = self.tally.rows.get(row["status"], 0) + 1
         return len(tasks)
 
-    def label(self, payload: Mapping[str, Any]) -> str:
+    def label(self, payload: Mapping[str, Any]) -> str | list[str]:
         """Answer one task; what is misread once is misread the same way again, whoever reads it."""
         truth = self.answer(payload)
         text = json.dumps(payload, sort_keys=True, default=str)
         seen = hashlib.blake2b(text.encode(), digest_size=8, salt=self.habits.seed.to_bytes(8, "big"))
         rng = np.random.default_rng(int.from_bytes(seen.digest(), "big"))
+        if not isinstance(truth, str):
+            wrong = rng.random(len(self.classes)) < self.habits.error_rate
+            pairs = zip(self.classes, wrong, strict=True)
+            return [name for name, misread in pairs if (name in truth) != misread]
         if rng.random() < self.habits.error_rate:
             return str(rng.choice([name for name in self.classes if name != truth]))
         return truth

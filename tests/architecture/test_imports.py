@@ -13,7 +13,19 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 FLOORS = ("flows", "tasks", "infra")
-PURE = ("pool", "features", "models", "strategies", "truth", "evaluation", "campaign", "simulation")
+PURE = (
+    "pool",
+    "features",
+    "models",
+    "strategies",
+    "truth",
+    "evaluation",
+    "campaign",
+    "simulation",
+    "weak",
+    "targets",
+    "predictions",
+)
 VALUES = ("tasks.errors", "tasks.grammar", "tasks.reference")
 SERVICES = ("prefect", "mlflow", "sqlalchemy", "alembic", "boto3", "botocore", "psycopg2")
 HEAVY = ("prefect", "mlflow", "xgboost", "sklearn", "pandas", "matplotlib")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import subprocess
@@ -13,7 +14,7 @@ import pytest
 from tests.end_to_end.command import ROOT, labelrounds
 
 SMALLER = {
-    "simulate": ["--repeats", "1", "--budget", "30", "--batch", "5"],
+    "simulate": ["--repeats", "1", "--seed-labels", "20", "--budget", "30", "--batch", "10"],
     "bench": ["--rows", "500", "--batch", "10", "--repeats", "1"],
 }
 
@@ -26,14 +27,33 @@ def commands() -> list[str]:
     return [line[2:] for block in blocks for line in block.splitlines() if line.startswith("$ ")]
 
 
+def write_files(folder: Path) -> None:
+    """Save what the pages show as files: blocks whose first line is a comment with a file's name."""
+    for page in sorted((ROOT / "docs").glob("*.md")):
+        blocks = re.findall(
+            r"^```\w+\n(# ([a-z_]+\.(?:py|yaml))\n.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE
+        )
+        for content, name in blocks:
+            (folder / name).write_text(content)
+
+
 @pytest.mark.slow
 def test_the_commands_run(stack_home: Path, stack: object, tmp_path: Path) -> None:
     seen = set()
+    vendor: dict[str, str] = {}
+    write_files(tmp_path)
     for line in commands():
+        line, _, redirected = line.partition(" > ")
         program, *words = shlex.split(line)
         if program == "python":
-            subprocess.run([sys.executable, *words], check=True, cwd=tmp_path)
+            subprocess.run([sys.executable, *words], check=True, cwd=tmp_path, env={**os.environ, **vendor})
         else:
-            labelrounds(*words, *SMALLER.get(words[0], []), home=stack_home, timeout=300, cwd=tmp_path)
+            done = labelrounds(*words, *SMALLER.get(words[0], []), home=stack_home, timeout=300, cwd=tmp_path)
+            if words[:2] == ["vendor", "add"]:
+                vendor["VENDOR_URL"] = done.stdout.strip()
+            if redirected:
+                (tmp_path / redirected).write_text(done.stdout)
+            if "--verify" in words:
+                assert "the same, item by item" in done.stdout
         seen.add(words[0])
-    assert {"simulate", "bench"} <= seen
+    assert {"simulate", "bench", "round", "embed.py", "predict.py"} <= seen

@@ -93,6 +93,10 @@ def test_a_pool_that_is_used_up_and_grows(user: User) -> None:
     grown = user.ask("round", file)
     assert (grown["result"], grown["items"]) == ("published", 20)
     assert {int(row["item_id"][1:]) >= 100 for row in user.batch(4)} == {True}
+    spaces = user.rows(
+        "SELECT DISTINCT features ->> 'sha256' FROM labelrounds.rounds WHERE features IS NOT NULL"
+    )
+    assert len(spaces) == 1, "a pool that grows keeps its features while the columns stay"
 
 
 @pytest.mark.parametrize("seeded", [False, True], ids=["cold start", "model"])
@@ -153,9 +157,11 @@ def test_values_and_ids_of_all_kinds(user: User) -> None:
     plan = user.ask("check", file)
     assert plan["columns"] == {
         "text": ["text"],
-        "numeric": ["price", "when", "flag", "ratio"],
+        "numeric": ["price", "flag", "ratio"],
         "categorical": ["kind"],
         "embedding": ["vector"],
+        "date": ["when"],
+        "tags": [],
     }
     assert [(one["reason"], one["count"]) for one in plan["set_aside"]] == [("wrong type", 1)]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -20,8 +21,11 @@ import pytest
 
 from tests.end_to_end.command import ROOT, labelrounds
 
-SETTINGS = ("--seed-labels", "8", "--batch", "10", "--budget", "24", "--repeats", "2", "--jobs", "1")
-LONG = ("--seed-labels", "8", "--batch", "7", "--repeats", "5", "--jobs", "2")
+# What most of these tests are about needs no particular model: the one that trains fastest.
+FAST = ("--model", "xgboost(num_boost_round=20)")
+SIZES = ("--seed-labels", "8", "--batch", "10", "--budget", "24", "--repeats", "2", "--jobs", "1")
+SETTINGS = (*SIZES, *FAST)
+LONG = ("--seed-labels", "8", "--batch", "7", "--repeats", "5", "--jobs", "2", *FAST)
 
 
 def table(n: int = 120) -> pa.Table:
@@ -57,10 +61,37 @@ def test_the_document_has_the_promised_form(first, folder):
         assert len(arm["aubc"]) == 2
         assert set(arm["labels_to"]) == {"full-0.5pp", "full-1pp", "random_end"}
         assert arm["seconds_select"] > 0
+        assert arm["seconds_train"] > 0
+        assert (arm["name"], arm["model"]) == (arm["strategy"], FAST[1])
+        assert arm["kinds"] == [["xgboost"] * 3] * 2
+        assert [point["labels"] for point in arm["checkpoints"]] == [8, 18, 24]
         assert arm["sentence"] in first["sentences"]
     starts = [[curve[0] for curve in arm["metric"]] for arm in arms.values()]
     assert starts[0] == starts[1]
     assert arms["margin"]["against"]["random"]["repeats"] == 2
+
+
+def test_several_models_are_compared_on_the_same_labels(first, folder, tmp_path, stack_home, stack):
+    out = shutil.copytree(folder / "out", tmp_path / "out")
+    words = ("--strategies", "random", *SIZES, "--model", f"{FAST[1]},linear", "--out", str(out))
+    done = labelrounds("simulate", str(folder / "mails.parquet"), *words, home=stack_home)
+    assert "4 of 8 campaigns were finished before" in done.stderr
+    assert "accuracy by labels, and the difference to xgboost(num_boost_round=20)" in done.stdout
+    document = json.loads((out / "result.json").read_text())
+    base = f"random [{FAST[1]}]"
+    assert document["baseline"] == base
+    assert document["protocol"]["models"] == list(document["full_by_model"]) == [FAST[1], "linear"]
+    assert document["full"] == document["full_by_model"][FAST[1]]
+    arms = {arm["name"]: arm for arm in document["arms"]}
+    assert set(arms) == {base, "random [linear]"}
+    assert arms["random [linear]"]["against"][base]["repeats"] == 2
+    earlier = next(arm for arm in first["arms"] if arm["strategy"] == "random")
+    assert arms[base]["metric"] == earlier["metric"]
+    client = mlflow.MlflowClient(stack.settings["mlflow_tracking_uri"])
+    experiment = client.get_experiment_by_name("simulate/mails")
+    runs = client.search_runs([experiment.experiment_id])
+    models = {run.info.run_name: run.data.params["model"] for run in runs}
+    assert models["random [linear]"] == "linear"
 
 
 def test_the_pictures_are_drawn(first):
@@ -140,6 +171,8 @@ def test_a_killed_simulation_goes_on_where_it_was_and_leaves_no_process(folder, 
         (("--budget", "10"), "--seed-labels 20"),
         (("--seed-labels", "60"), "72 items"),
         (("--metric", "acc"), "accuracy"),
+        (("--model", "xgbost"), "Did you mean xgboost"),
+        (("--model", "auto,xgboost(max_dept=6)"), "'max_dept'"),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_code_2_before_anything_starts(folder, tmp_path, words, said):

@@ -20,7 +20,7 @@ import yaml
 from infra.storage import Storage
 from tests.end_to_end.crashes.command import Ended, Nursery
 
-Label = Callable[[Mapping[str, Any]], str | None]
+Label = Callable[[Mapping[str, Any]], str | list[str] | None]
 
 
 @dataclass(frozen=True)
@@ -92,6 +92,11 @@ class User:
             number,
         )
 
+    def measures(self) -> dict[int, dict[str, Any]]:
+        """Give what each round measured, by its number."""
+        found = self.rows("SELECT number, measures FROM labelrounds.rounds ORDER BY number")
+        return {row["number"]: row["measures"] for row in found}
+
     def states(self) -> list[str]:
         """Give the states of all rounds, in order."""
         found = self.rows("SELECT CAST(state AS text) AS state FROM labelrounds.rounds ORDER BY round_id")
@@ -104,7 +109,10 @@ class User:
 
 
 def answer(url: str, label: Label, *, at_most: int = 1000) -> int:
-    """Lease once and hand in: `label` gives the class of a payload, None skips; gives the accepted answers."""
+    """Lease once and hand in; gives the accepted answers.
+
+    `label` gives the class of a payload, or the list of its classes; None skips.
+    """
     tasks = lease(url, at_most)
     if not tasks:
         return 0

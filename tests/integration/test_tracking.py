@@ -20,7 +20,8 @@ from infra.tracking import DataSet, RoundModel, RoundRecord, Tracked, Tracker
 from infra.tracking.naming import key
 from tasks.errors import ServiceUnavailable, StackError
 from tasks.evaluation import Estimate
-from tasks.models import Model, train
+from tasks.features.view import fit_view
+from tasks.models import Examples, Model, Setting, fit_model
 
 WRITES = re.compile("^(create|log|set|update|finalize|restore)_")
 NAMES = ("length", "links", "caps")
@@ -30,8 +31,13 @@ NAMES = ("length", "links", "caps")
 def model() -> Model:
     rng = np.random.default_rng(3)
     X = rng.normal(size=(60, 3)).astype(np.float32)
-    y = (X[:, 0] > 0).astype(np.int64)
-    return train(X, y, n_classes=2, names=NAMES, types="q" * 3, device="cpu", seed=3)
+    return fit(X, (X[:, 0] > 0).astype(np.int64), 2)
+
+
+def fit(X: np.ndarray, y: np.ndarray, n_classes: int) -> Model:
+    view = fit_view(X, ["numeric"] * 3)
+    setting = Setting(n_classes, NAMES, ("q",) * 3, view, "cpu", 3, {"num_boost_round": 20})
+    return fit_model("stacked", Examples.of(X, y), setting).model
 
 
 @pytest.fixture(scope="module")
@@ -175,7 +181,7 @@ def test_a_model_of_three_classes_predicts_a_column_each(tracker, campaign, monk
     import pandas as pd
 
     X = np.random.default_rng(1).normal(size=(60, 3)).astype(np.float32)
-    three = train(X, np.arange(60) % 3, n_classes=3, names=NAMES, types="q" * 3, device="cpu", seed=1)
+    three = fit(X, np.arange(60) % 3, 3)
     made = replace(plain(campaign, three), model=RoundModel(three, NAMES, ("a", "b", "c")))
     _, _, tracked = track(tracker, made)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", tracker.uri)
@@ -199,10 +205,10 @@ def test_the_model_is_loaded_by_its_alias_and_predicts_the_same(tracker, campaig
     X = np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)
     X[0, 1] = np.nan
     predicted = loaded.predict(pd.DataFrame(X, columns=NAMES))
-    # A booster of two classes gives the second one's probability only; the metadata say so.
-    np.testing.assert_allclose(predicted, model.predict(X)[:, 1], rtol=1e-5)
-    assert loaded.metadata.signature.outputs.inputs[0].shape == (-1,)
-    assert loaded.metadata.metadata["output"] == "probability of spam"
+    np.testing.assert_allclose(predicted, model.predict(X), rtol=1e-5)
+    assert loaded.metadata.signature.outputs.inputs[0].shape == (-1, 2)
+    assert loaded.metadata.metadata["output"] == "probabilities of ham, spam"
+    assert loaded.metadata.metadata["kind"] == "stacked"
     assert loaded.metadata.metadata["classes"] == ["ham", "spam"]
     assert loaded.metadata.signature.inputs.input_names() == list(NAMES)
     assert loaded.metadata.metadata["feature_space_uri"].startswith("s3://")

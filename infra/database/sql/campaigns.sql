@@ -9,9 +9,10 @@ ON CONFLICT (name) DO UPDATE SET
     spec = excluded.spec, spec_digest = excluded.spec_digest
 RETURNING campaign_id, stop_reason, spec -> 'classes' AS classes
 
--- name: classes_in_use
--- The classes of the campaign's latest round: they are fixed once a round was opened.
-SELECT r.spec -> 'classes' AS classes FROM labelrounds.rounds r JOIN labelrounds.campaigns c USING (campaign_id)
+-- name: meaning_in_use
+-- What labels mean since the campaign's latest round: it is fixed once a round was opened.
+SELECT r.spec -> 'classes' AS classes, coalesce(r.spec ->> 'task', 'classification') AS task
+FROM labelrounds.rounds r JOIN labelrounds.campaigns c USING (campaign_id)
 WHERE c.name = :name ORDER BY r.number DESC LIMIT 1
 
 -- name: find_campaign
@@ -54,7 +55,11 @@ SELECT b.spent_micro, b.held_micro,
 FROM labelrounds.balances b WHERE b.campaign_id = :campaign_id
 
 -- name: labels_by_round
-SELECT r.number, l.label, count(*) FROM labelrounds.labels l JOIN labelrounds.rounds r USING (round_id)
+-- A label that is a set counts once for each of its classes.
+SELECT r.number, named.class, count(*) FROM labelrounds.labels l JOIN labelrounds.rounds r USING (round_id)
+CROSS JOIN LATERAL jsonb_array_elements_text(
+    CASE WHEN r.spec ->> 'task' = 'multilabel' THEN CAST(l.label AS jsonb) ELSE jsonb_build_array(l.label) END
+) AS named (class)
 WHERE l.campaign_id = :campaign_id GROUP BY 1, 2 ORDER BY 1, 2
 
 -- name: spend_by_round

@@ -8,11 +8,13 @@ marker or a line style. Figures are 900 x 600 pixels, at most 1100 x 900, whatev
 from tasks.evaluation.plots.progress import Curve, class_balance, learning_curve, spend
 from tasks.evaluation.plots.quality import confusion_matrix, reliability_diagram
 from tasks.evaluation.plots.scores import score_histogram
+from tasks.evaluation.plots.sets import label_bars
 
 __all__ = [
     "Curve",
     "class_balance",
     "confusion_matrix",
+    "label_bars",
     "learning_curve",
     "reliability_diagram",
     "score_histogram",

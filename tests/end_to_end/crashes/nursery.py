@@ -21,7 +21,7 @@ from typing import Any
 
 HEAVY = (
     "alembic.command", "boto3.session", "flows.cli", "flows.collect", "flows.health", "flows.round", "flows.sweep",
-    "infra.tracking", "matplotlib.backends.backend_agg", "mlflow.tracking", "mlflow.xgboost", "sklearn.cluster",
+    "infra.tracking", "matplotlib.backends.backend_agg", "mlflow.tracking", "mlflow.pyfunc", "sklearn.cluster",
     "sklearn.decomposition", "sklearn.feature_extraction.text", "tasks.evaluation.plots", "tasks.features",
     "tasks.models", "tasks.pool.take", "tasks.strategies", "tasks.truth",
 )  # fmt: skip
@@ -80,6 +80,8 @@ def run(order: dict[str, Any]) -> int:
     with Path(os.devnull).open() as nothing:
         os.dup2(nothing.fileno(), 0)
     os.environ.update(order["environment"])
+    # As for a program of its own.
+    sys.path[:0] = [path for path in order["environment"].get("PYTHONPATH", "").split(os.pathsep) if path]
     Writes(folder / "writes", order["die_before"]).watch()
     sys.argv = ["labelrounds", *order["words"]]
     try:

@@ -25,7 +25,8 @@ def test_a_lease_shows_the_payload_and_nothing_else(desk):
     (task,) = desk.client().lease()
     assert task["payload"] == {"text": "a"}
     assert task["classes"] == ["ham", "spam"]
-    assert set(task) == {"assignment_id", "campaign", "classes", "payload", "expires_at"}
+    assert task["task"] == "classification"
+    assert set(task) == {"assignment_id", "campaign", "classes", "payload", "expires_at", "task"}
 
 
 def test_two_vendors_share_the_tasks(desk):

@@ -50,7 +50,7 @@ def test_migrating_twice_changes_nothing(desk):
         "SELECT xmin::text, oid FROM pg_class WHERE relnamespace = 'labelrounds'::regnamespace ORDER BY 2"
     )
     assert before == after
-    assert desk.one("SELECT version_num FROM labelrounds.schema_version") == "0001"
+    assert desk.one("SELECT version_num FROM labelrounds.schema_version") == "0002"
 
 
 def test_processes_that_migrate_at_once(database_url, second_url):

@@ -16,6 +16,7 @@ from tasks.evaluation.plots import (
     Curve,
     class_balance,
     confusion_matrix,
+    label_bars,
     learning_curve,
     reliability_diagram,
     score_histogram,
@@ -191,3 +192,28 @@ def test_threads_draw_the_same_picture():
         thread.join()
     assert len(pictures) == 4
     assert len(set(pictures)) == 1
+
+
+def test_label_bars_say_what_was_found_of_each_class():
+    counts = np.array([[60, 20, 20, 500], [0, 0, 0, 600], [90, 0, 10, 500]])
+    said = words(label_bars(counts, ["sport", "arts", "money"]))
+    assert "Classes of 600 items: micro-F1 0.857" in said  # 2 * 150 / (2 * 150 + 20 + 30)
+    assert "F1 0.75\nnever there or named\nF1 0.95" in said
+
+
+@pytest.mark.parametrize("classes", [2, 9, 25, 26, 400])
+def test_label_bars_stay_readable(classes):
+    rng = np.random.default_rng(classes)
+    counts = rng.integers(0, 50, (classes, 4))
+    counts[:, 3] = 200 - counts[:, :3].sum(axis=1)
+    figure = label_bars(counts, [f"class {place}" for place in range(classes)])
+    assert rendered(figure) == ((900, 600) if classes <= 8 else (1100, 900))
+    assert words(figure).count("F1 0") >= min(classes, 25) - 1
+    names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert len(names) == min(classes, 25)
+    assert (names[-1] == "(others)") == (classes > 25)
+
+
+def test_label_bars_of_nothing():
+    figure = label_bars(np.array([[0, 0, 0, 5], [0, 0, 0, 5]]), ["a", "b"])
+    assert "no class was there or predicted" in words(figure)

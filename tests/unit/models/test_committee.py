@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from tasks.errors import UsageError
-from tasks.models import Committee, Model, train, train_committee
+from tasks.models import Committee, train_committee
+from tasks.models.boosting import BoostedModel, train
 from tasks.models.committee import KINDS, Prefix, _resample
 from tasks.models.companions import COMPANIONS, Encoder, fit_companion
 from tasks.strategies.committee import bald
@@ -186,7 +187,7 @@ def test_prefixes_are_spread_over_the_second_half_and_end_with_the_model():
         **OPTIONS | {"params": {"num_boost_round": 12, "nthread": 1, "max_depth": 2, "max_bin": 16}},
     )
     np.testing.assert_allclose(proba[0], short.predict(X), atol=1e-6)
-    loaded = Prefix(Model.from_bytes(model.to_bytes()), 12)
+    loaded = Prefix(BoostedModel.from_bytes(model.to_bytes()), 12)
     assert np.array_equal(loaded.predict(X), proba[0])
 
 
@@ -194,7 +195,13 @@ def test_a_mixed_committee_has_every_kind():
     X, y = make_data()
     members = fit("mixed", X, y).members
     estimators = [type(getattr(member, "estimator", member)).__name__ for member in members]
-    assert estimators == ["Model", "LogisticRegression", "ExtraTreesClassifier", "GaussianNB", "Model"]
+    assert estimators == [
+        "BoostedModel",
+        "LogisticRegression",
+        "ExtraTreesClassifier",
+        "GaussianNB",
+        "BoostedModel",
+    ]
 
 
 @pytest.mark.parametrize("name", COMPANIONS)

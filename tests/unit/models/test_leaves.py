@@ -8,7 +8,7 @@ import pytest
 import xgboost as xgb
 
 from tasks.errors import UsageError
-from tasks.models import Model, train
+from tasks.models.boosting import BoostedModel, train
 from tasks.models.leaves import LeafTable, leaf_table
 
 NAMES, TYPES = list("abcde"), ["q"] * 4 + ["c"]
@@ -25,7 +25,7 @@ def make_data(n: int = 300, n_classes: int = 2) -> tuple[np.ndarray, np.ndarray]
 
 def fit(
     X: np.ndarray, y: np.ndarray, n_classes: int, *, weight: Any = None, types: Any = TYPES, **params: Any
-) -> Model:
+) -> BoostedModel:
     settings = {"num_boost_round": 12, "subsample": 1.0, "min_child_weight": 0.0, "nthread": 1} | params
     return train(
         X,
@@ -40,7 +40,7 @@ def fit(
     )
 
 
-def sums_of_rows(model: Model, X: np.ndarray, y: np.ndarray, weight: np.ndarray) -> tuple[Any, Any]:
+def sums_of_rows(model: BoostedModel, X: np.ndarray, y: np.ndarray, weight: np.ndarray) -> tuple[Any, Any]:
     """G and H of each leaf, summed over the training rows at the margins before each round."""
     table, leaves = leaf_table(model), model.leaves(X)
     data = xgb.DMatrix(X, feature_names=NAMES, feature_types=TYPES)
@@ -104,7 +104,7 @@ def test_base_margin_and_leaf_values_add_up_to_the_model(n_classes):
 def test_the_table_survives_the_models_bytes():
     X, y = make_data(n_classes=3)
     model = fit(X, y, 3, learning_rate=0.2, reg_lambda=2.5)
-    before, after = leaf_table(model), leaf_table(Model.from_bytes(model.to_bytes()))
+    before, after = leaf_table(model), leaf_table(BoostedModel.from_bytes(model.to_bytes()))
     for name in LeafTable.__dataclass_fields__:
         np.testing.assert_array_equal(getattr(after, name), getattr(before, name))
     assert (after.learning_rate, after.reg_lambda) == (pytest.approx(0.2), 2.5)
@@ -142,14 +142,14 @@ def test_a_model_that_does_not_say_how_it_was_trained_is_refused():
     X, y = make_data(80)
     booster = xgb.train({"objective": "binary:logistic"}, xgb.DMatrix(X, y), 2)
     with pytest.raises(UsageError, match="Train it again"):
-        leaf_table(Model.from_bytes(bytes(booster.save_raw("ubj"))))
+        leaf_table(BoostedModel.from_bytes(bytes(booster.save_raw("ubj"))))
 
 
 def test_a_linear_booster_has_no_leaves():
     X, y = make_data(80)
     booster = xgb.train({"objective": "binary:logistic", "booster": "gblinear"}, xgb.DMatrix(X, y), 2)
     with pytest.raises(UsageError, match="gblinear"):
-        leaf_table(Model(booster, 2, "cpu"))
+        leaf_table(BoostedModel(booster, 2, "cpu"))
 
 
 def test_leaves_of_another_model_are_refused():

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.errors import DeviceUnavailable, UsageError
-from tasks.models import Model, resolve_device, train
+from tasks.models import resolve_device
+from tasks.models.boosting import BoostedModel, train
 from tasks.models.device import effective_device
 
 
@@ -21,7 +22,7 @@ def make_data(n: int = 300, n_classes: int = 2, seed: int = 0) -> tuple[np.ndarr
     return X, y
 
 
-def fit(X: np.ndarray, y: np.ndarray, n_classes: int = 2, **changes: object) -> Model:
+def fit(X: np.ndarray, y: np.ndarray, n_classes: int = 2, **changes: object) -> BoostedModel:
     options: dict = {"device": "cpu", "seed": 5, "params": {"num_boost_round": 40}} | changes
     return train(
         X, y, n_classes=n_classes, names=[f"f{i}" for i in range(5)], types=["q"] * 4 + ["c"], **options
@@ -61,7 +62,7 @@ def test_the_same_seed_gives_the_same_bytes_on_any_number_of_threads():
 def test_a_model_survives_its_bytes(n_classes):
     X, y = make_data(n_classes=n_classes)
     model = fit(X, y, n_classes)
-    again = Model.from_bytes(model.to_bytes())
+    again = BoostedModel.from_bytes(model.to_bytes())
     np.testing.assert_array_equal(again.predict(X), model.predict(X))
     assert (again.digest, again.n_classes, again.device) == (model.digest, n_classes, "cpu")
 
@@ -70,11 +71,11 @@ def test_bytes_that_are_no_classifier_are_refused():
     import xgboost as xgb
 
     with pytest.raises(UsageError, match="cannot be read"):
-        Model.from_bytes(b"something else")
+        BoostedModel.from_bytes(b"something else")
     X, y = make_data(20)
     regressor = xgb.train({"objective": "reg:squarederror"}, xgb.DMatrix(X, y), 1)
     with pytest.raises(UsageError, match="reg:squarederror"):
-        Model.from_bytes(bytes(regressor.save_raw("ubj")))
+        BoostedModel.from_bytes(bytes(regressor.save_raw("ubj")))
 
 
 X_MANY, Y_MANY = make_data(500)

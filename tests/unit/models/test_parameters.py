@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tasks.errors import UsageError
-from tasks.models import train
+from tasks.models.boosting import train
 
 
 def fit(**params):

@@ -22,7 +22,7 @@ def sample(**columns):
 def test_auto_by_types():
     columns = resolve_columns(
         sample(
-            i=pa.array(range(N)),
+            i=pa.array([i % 7 for i in range(N)]),
             f=pa.array([i / 7 for i in range(N)]),
             b=pa.array([i % 2 == 0 for i in range(N)]),
             at=pa.array([datetime.datetime(2024, 1, 1 + i % 20) for i in range(N)]),
@@ -30,7 +30,11 @@ def test_auto_by_types():
             fixed=pa.array([[0.5, 1.0]] * N, pa.list_(pa.float32(), 2)),
             ragged=pa.array([[1.0] * (1 + i % 3) for i in range(N)]),
             s=pa.array([{"a": i} for i in range(N)]),
-            words=pa.array([["a", "b"]] * N),
+            same=pa.array([["a", "b"]] * N),
+            words=pa.array([["a", "b"][: i % 3] for i in range(N)]),
+            numbers=pa.array([list(range(i % 3)) for i in range(N)]),
+            row=pa.array(range(N)),
+            day=pa.array([datetime.date(2024, 1, 1 + i % 20) for i in range(N)]),
             image=pa.array([b"\xff\xfe%d" % i for i in range(N)]),
             nothing=pa.nulls(N),
             constant=pa.array(["same"] * N),
@@ -40,10 +44,12 @@ def test_auto_by_types():
     assert columns == Columns(
         "id",
         text=("t",),
-        numeric=("i", "f", "b", "at"),
+        numeric=("i", "f", "b"),
         embedding=("e", "fixed"),
         payload=("t",),
         dimensions=(3, 2),
+        date=("at", "day"),
+        tags=("words", "numbers"),
     )
 
 
@@ -58,7 +64,7 @@ def test_auto_by_values_of_strings():
         spec(),
     )
     assert columns.categorical == ("colour", "encoded")
-    assert columns.text == ("t", "code", "long")
+    assert columns.text == ("t", "long")
 
 
 def test_numbers_in_csv_are_found_but_codes_are_not():

@@ -10,29 +10,43 @@ from hypothesis.extra.numpy import arrays
 
 from tasks.evaluation import METRICS
 from tasks.simulation import SimulationProtocol
-from tasks.simulation.analysis import analyse, to_json
+from tasks.simulation.analysis import analyse, checkpoints, to_json
 from tasks.simulation.paired import mean_interval, paired_difference
 from tasks.simulation.pictures import differences, learning_curves
 from tasks.simulation.run import Curve
-from tasks.simulation.words import conditions, sentence
+from tasks.simulation.treatment import Treatment
+from tasks.simulation.words import chose, conditions, model_sentence, sentence
 
 LABELS = [10, 20, 30]
 DIFFERENCES = arrays(np.float64, st.integers(2, 12), elements=st.floats(-1, 1, width=16))
 
 
-def arm(strategy, rows, metric="accuracy", **others):
+def arm(strategy, rows, metric="accuracy", model="auto", **others):
     """Make the curves of an arm from the rows of one metric."""
     found = []
     for repeat, row in enumerate(rows):
         metrics = {name: [0.5] * len(LABELS) for name in METRICS} | {metric: list(row)}
         metrics |= {name: list(values) for name, values in others.items()}
-        found.append(Curve(strategy, repeat, LABELS, metrics, [0.1, 0.3], 0))
+        kinds = ["linear", "stacked", "stacked"]
+        found.append(Curve(strategy, model, repeat, LABELS, metrics, [0.1, 0.3], [1.0, 2.0, 3.0], kinds, 0))
     return found
 
 
 def findings(random, other, metric="accuracy", full=0.95, **others):
-    arms = {"random": arm("random", random, metric), "new": arm("new", other, metric, **others)}
-    return {one.arm.strategy: one for one in analyse(arms, [{metric: full}] * len(random), metric, seed=0)}
+    arms = {
+        Treatment("random"): arm("random", random, metric),
+        Treatment("new"): arm("new", other, metric, **others),
+    }
+    return {one.arm.name: one for one in analyse(arms, [{metric: full}] * len(random), metric, seed=0)}
+
+
+def models(**rows):
+    """Compare models on random labels, the first against the others."""
+    arms = {Treatment("random", model): arm("random", found, model=model) for model, found in rows.items()}
+    n = len(next(iter(rows.values())))
+    return {
+        one.arm.treatment.model: one for one in analyse(arms, [{"accuracy": 0.95}] * n, "accuracy", seed=0)
+    }
 
 
 def spread(row, n=8):
@@ -110,6 +124,66 @@ def test_accuracy_that_rises_while_macro_f1_falls_raises_an_alarm():
     assert found["random"].alarms == ()
 
 
+def test_with_several_models_random_with_the_first_is_what_all_are_measured_against():
+    found = models(linear=spread(SLOW), stacked=spread(FAST), forest=spread([0.5, 0.6, 0.7]))
+    assert {one.baseline for one in found.values()} == {"random [linear]"}
+    assert sentence(found["linear"]) == "random [linear] is what the others are measured against."
+    better = "random [stacked] needs 1.5x fewer labels than random [linear] here; the difference is sure"
+    assert sentence(found["stacked"]).startswith(better)
+    assert sentence(found["forest"]).startswith(
+        "random [forest] is worse than random [linear]; the difference"
+    )
+    assert all(model_sentence(one) is None for one in found.values())
+
+
+def test_a_strategy_with_another_model_is_compared_with_itself_too():
+    arms = {
+        Treatment(strategy, model): arm(strategy, spread(rows), model=model)
+        for strategy, model, rows in (
+            ("margin", "linear", FAST),
+            ("margin", "forest", SLOW),
+            ("random", "linear", SLOW),
+            ("random", "forest", SLOW),
+        )
+    }
+    found = {one.arm.name: one for one in analyse(arms, [{"accuracy": 0.95}] * 8, "accuracy", seed=0)}
+    one = found["margin [forest]"]
+    assert set(one.against) == {"random [linear]", "margin [linear]"}
+    assert model_sentence(one).startswith(
+        "margin [forest] is worse than margin [linear]; the difference is sure"
+    )
+    assert model_sentence(found["margin [linear]"]) is None
+
+
+def test_checkpoints_tell_the_metrics_and_the_difference_at_a_number_of_labels():
+    found = to_json(models(linear=spread(SLOW), stacked=spread(FAST))["stacked"])
+    told = {point["labels"]: point for point in found["checkpoints"]}
+    assert list(told) == LABELS
+    difference = told[30]["against"]["random [linear]"]
+    assert difference["mean"] == pytest.approx(0.1)
+    assert difference["sure"]
+    assert told[20]["metrics"]["accuracy"] == pytest.approx(np.mean([row[1] for row in spread(FAST)]))
+
+
+@given(st.lists(st.integers(1, 60), min_size=1, max_size=40), st.integers(1, 100))
+def test_checkpoints_are_the_ends_and_the_steps_nearest_to_round_numbers(batches, first):
+    labels = [first, *(first + np.cumsum(batches)).tolist()]
+    found = [labels[step] for step in checkpoints(labels)]
+    assert found == sorted(set(found))
+    assert (found[0], found[-1]) == (labels[0], labels[-1])
+    assert all(one in found for one in (50, 100, 300, 1000) if one in labels)
+
+
+def test_what_auto_chose_is_counted_by_kind():
+    found = models(auto=spread(SLOW, 4), linear=spread(SLOW, 4))
+    assert chose(found["auto"]) == "stacked 8, linear 4"
+    assert chose(found["linear"]) is None
+    document = to_json(found["auto"])
+    assert document["chose"] == {"stacked": 8, "linear": 4}
+    assert document["kinds"] == [["linear", "stacked", "stacked"]] * 4
+    assert document["seconds_train"] == pytest.approx(2)
+
+
 def test_a_metric_that_is_not_defined_anywhere_is_told_as_none():
     nothing = [[float("nan")] * 3] * 3
     found = findings(nothing, nothing, metric="auc", full=float("nan"))
@@ -120,8 +194,15 @@ def test_a_metric_that_is_not_defined_anywhere_is_told_as_none():
 
 
 def test_the_conditions_of_a_claim_are_told():
-    said = conditions(SimulationProtocol(noise=0.1, repeats=20), 0.97)
-    for part in ("0.970", "20 first labels", "batches of 25", "500 labels", "20 paired repeats", "10%"):
+    said = conditions(SimulationProtocol(noise=0.1, repeats=20), 0.97, "linear")
+    for part in (
+        "linear with all labels of the pool 0.970",
+        "20 first labels",
+        "batches of 25",
+        "500 labels",
+        "20 paired repeats",
+        "10%",
+    ):
         assert part in said
 
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.errors import UsageError
-from tasks.models import train
+from tasks.models.boosting import train
 from tasks.models.leaves import leaf_table
 from tasks.pool.sampling import hash_ids
 from tasks.strategies import Candidates

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.errors import UsageError
-from tasks.models import Model, train
+from tasks.models.boosting import BoostedModel, train
 from tasks.models.leaves import leaf_table
 from tasks.strategies.leaf_change import LeafChange, expected_change, leaf_changes
 from tasks.strategies.testing import check_strategy, make_candidates
@@ -35,13 +35,13 @@ def make_data(n: int, n_classes: int) -> tuple[np.ndarray, np.ndarray]:
     return X, np.digitize(np.nan_to_num(X[:, 0]) + noise, np.linspace(-0.6, 0.6, n_classes - 1))
 
 
-def fit(X: np.ndarray, y: np.ndarray, n_classes: int, **params: Any) -> Model:
+def fit(X: np.ndarray, y: np.ndarray, n_classes: int, **params: Any) -> BoostedModel:
     return train(
         X, y, n_classes=n_classes, names=NAMES, types=TYPES, device="cpu", seed=2, params=PARAMS | params
     )
 
 
-def refreshed(model: Model, X: np.ndarray, y: np.ndarray, **params: Any) -> Model:
+def refreshed(model: BoostedModel, X: np.ndarray, y: np.ndarray, **params: Any) -> BoostedModel:
     """The model with the same trees and leaf values of other rows, by XGBoost's own updater."""
     settings = PARAMS | {"min_child_weight": 0.5} | params
     rounds = settings.pop("num_boost_round")

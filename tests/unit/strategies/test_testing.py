@@ -127,7 +127,7 @@ def test_what_a_strategy_raises_comes_through():
     with pytest.raises(TypeError, match="NoneType"):
         check_strategy(HidesWhatItReads())
     with pytest.raises(AssertionError, match="lacks name"):
-        check_strategy(object())  # type: ignore[arg-type]
+        check_strategy(object())
 
 
 @pytest.mark.parametrize("n_classes", [2, 3, 5])
