@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pytest
 
 from tests.end_to_end.user import User, answer
 
@@ -103,6 +104,7 @@ def test_labels_that_are_sets(user: User) -> None:
     assert {row["method"] for row in rows} == {"seed file", "majority of each class"}
 
 
+@pytest.mark.slow
 def test_a_batch_without_a_model(user: User) -> None:
     """With no label at all the first batch is a cover; the second has a model of what that brought."""
     file = campaign(user, seeded=False)

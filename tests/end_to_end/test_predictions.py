@@ -248,6 +248,7 @@ class SentenceTransformer:
 '''
 
 
+@pytest.mark.slow
 def test_texts_are_encoded_once_by_a_network(user: User, tmp_path: Path) -> None:
     package = tmp_path / "site" / "sentence_transformers"
     package.mkdir(parents=True)

@@ -47,6 +47,7 @@ def test_from_a_cold_start_to_the_last_cent(user: User) -> None:
         budget={"labels": 500, "money": "10.79"},
         batch={"size": 60},
         cold_start={"min_per_class": 1},
+        model="auto",
     )
     plan = user.ask("check", file)
     assert (plan["items"], plan["batch"], plan["audit"], plan["cost_micro"]) == (1797, 60, 6, 6_000_000)

@@ -71,6 +71,7 @@ def test_the_document_has_the_promised_form(first, folder):
     assert arms["margin"]["against"]["random"]["repeats"] == 2
 
 
+@pytest.mark.slow
 def test_several_models_are_compared_on_the_same_labels(first, folder, tmp_path, stack_home, stack):
     out = shutil.copytree(folder / "out", tmp_path / "out")
     words = ("--strategies", "random", *SIZES, "--model", f"{FAST[1]},linear", "--out", str(out))

@@ -86,6 +86,7 @@ def test_shares_quotas_and_exploration(user: User) -> None:
     assert user.ask("round", file, "--verify", "1")["same"]
 
 
+@pytest.mark.slow
 def test_a_bandit_learns_from_the_labels_of_its_arms(user: User) -> None:
     file, y = prepare(user, "arms", strategy="bandit")
     vendor = user.hire()

@@ -50,7 +50,7 @@ def test_the_reference_itself_is_right(undisturbed: dict[str, Any]) -> None:
     assert [row[1] for row in undisturbed["second"]["versions"]] == ["1", "2"]
 
 
-@pytest.mark.parametrize("share", [0.45, 0.87])
+@pytest.mark.parametrize("share", [0.45, pytest.param(0.87, marks=pytest.mark.slow)])
 def test_a_round_that_is_killed_before_a_write_ends_like_one_that_never_was(
     world: World, nursery: Nursery, undisturbed: dict[str, Any], share: float
 ) -> None:

@@ -27,6 +27,7 @@ CLASSES = ("ham", "spam")
 PRICE_MICRO = 50_000
 BATCH, AUDIT = 20, 2
 SEEDS = 24
+SPEED = "rows_per_second"
 CHANGING_TAGS = ("mlflow.note.content", "mlflow.parentRunId", "mlflow.user", "manifest", "labelrounds.key")
 
 
@@ -127,7 +128,7 @@ class World:
             "holdout": {"uri": f"s3://{self.bucket}/holdout.parquet"},
             "budget": {"labels": 3 * BATCH, "money": 10.0},
             "batch": {"size": BATCH, "audit_share": AUDIT / BATCH},
-            "model": {"device": "cpu"},
+            "model": {"kind": "linear", "device": "cpu"},
             "vendors": [{"name": f"{name}-vendor", "price": PRICE_MICRO / 1e6}],
             "seed": 5,
         }
@@ -199,7 +200,7 @@ class World:
                 ]
                 for one in rounds_
             ],
-            "measures": [one.measures for one in rounds_],
+            "measures": [_comparable(one.measures) for one in rounds_],
             "round events": ask(
                 "r.number, e.from_state, e.to_state, e.detail",
                 "rounds r JOIN labelrounds.events e ON e.kind = 'round' AND e.object_id = r.round_id",
@@ -251,13 +252,26 @@ class World:
         with closing_engine(tracking), engine.transaction(tracking) as connection:
             query = sa.text("SELECT run_uuid, key, step, value FROM metrics WHERE run_uuid = ANY (:ids)")
             found = connection.execute(query, {"ids": list(ids)}).all()
-        return sorted((ids[run], key, step, round(value, 9)) for run, key, step, value in found)
+        return sorted(
+            # How fast a model is differs from one time to the next.
+            (ids[run], key, step, 0.0 if key.endswith(SPEED) else round(value, 9))
+            for run, key, step, value in found
+        )
 
     def _artifacts(self, run_id: str, folder: str | None = None) -> list[str]:
         found = []
         for entry in self.client.list_artifacts(run_id, folder):
             found += self._artifacts(run_id, entry.path) if entry.is_dir else [entry.path]
         return found
+
+
+def _comparable(measured: Any) -> Any:
+    """Leave out how fast models were, and the digest of a manifest, which names the bucket."""
+    if isinstance(measured, dict):
+        return {
+            name: _comparable(value) for name, value in measured.items() if name not in (SPEED, "fitted_on")
+        }
+    return measured
 
 
 def closing_engine(one: sa.Engine) -> Any:
@@ -285,12 +299,23 @@ def _told(run: Any, artifacts: list[str]) -> tuple[Any, ...]:
 
 def differences(left: dict[str, Any], right: dict[str, Any]) -> list[str]:
     """Say in which parts two campaigns' traces differ, and where first."""
-    found = []
-    for part in left.keys() | right.keys():
-        one, other = left.get(part), right.get(part)
-        if one == other:
-            continue
-        if isinstance(one, list) and isinstance(other, list):
-            one, other = [x for x in one if x not in other], [x for x in other if x not in one]
-        found.append(f"{part}: {str(one)[:600]} != {str(other)[:600]}")
-    return found
+    return [
+        f"{part}: {difference}"
+        for part in sorted(left.keys() | right.keys())
+        for difference in _different(left.get(part), right.get(part))
+    ]
+
+
+def _different(one: Any, other: Any, place: str = "") -> list[str]:
+    """Say where two nested values differ, and how."""
+    if one == other:
+        return []
+    if isinstance(one, dict) and isinstance(other, dict):
+        names = sorted(one.keys() | other.keys(), key=str)
+        return [
+            found for name in names for found in _different(one.get(name), other.get(name), f"{place}.{name}")
+        ]
+    if isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
+        pairs = enumerate(zip(one, other, strict=True))
+        return [found for at, pair in pairs for found in _different(*pair, f"{place}[{at}]")]
+    return [f"{place}: {str(one)[:300]} != {str(other)[:300]}"]
