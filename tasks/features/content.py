@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-# Odd constants of SplitMix64 (Steele, Lea and Flood, 2014).
-_STEP, _MIX_1, _MIX_2 = (np.uint64(c) for c in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
+from tasks.features.hashing import mix
+
+# The odd constant of SplitMix64 (Steele, Lea and Flood, 2014).
+_STEP = np.uint64(0x9E3779B97F4A7C15)
 
 
 def content_hash(X: NDArray[np.float32]) -> NDArray[np.uint64]:
@@ -28,11 +30,5 @@ def content_hash(X: NDArray[np.float32]) -> NDArray[np.uint64]:
         for column in np.asarray(X, np.float32).T:
             # Adding 0 makes -0 a 0; every NaN becomes the same one.
             plain = np.where(np.isnan(column), np.float32(np.nan), column + np.float32(0))
-            hashes = _mix(hashes + _STEP + plain.view(np.uint32).astype(np.uint64))
+            hashes = mix(hashes + _STEP + plain.view(np.uint32).astype(np.uint64))
     return hashes
-
-
-def _mix(h: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    h = (h ^ (h >> np.uint64(30))) * _MIX_1
-    h = (h ^ (h >> np.uint64(27))) * _MIX_2
-    return h ^ (h >> np.uint64(31))
