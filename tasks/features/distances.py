@@ -20,6 +20,8 @@ Floats = NDArray[np.float32]
 _FARTHEST = 5.0
 # Rarer categories share one indicator.
 _MOST_INDICATORS = 64
+# What is not cut off at some spreads: its square, times a scale, must fit float32.
+_LARGEST = np.float32(1e15)
 _STANDARDISED = ("numeric", "shape", "date", "frequency")
 # All columns of such a kind weigh as much together as all numbers do, though each has a block of its own.
 _SHARING = ("category", "tags")
@@ -85,7 +87,7 @@ def fit_distances(
     """
     d = matrix.shape[1]
     indicators, centre, spread = np.zeros(d, np.int64), np.zeros(d, np.float32), np.ones(d, np.float32)
-    limit, scale = np.full(d, np.float32(np.finfo(np.float32).max)), np.ones(d, np.float32)
+    limit, scale = np.full(d, _LARGEST), np.ones(d, np.float32)
     start = 0
     for kind, width, size in zip(kinds, widths, categories, strict=True):
         here = slice(start, start + width)

@@ -204,6 +204,7 @@ def test_predictions_of_other_items_are_refused(user: User) -> None:
     assert "ids such as 'k0', 'k1', 'k2', the predictions '0', '1', '2'" in ended.last_line
 
 
+@pytest.mark.slow
 def test_items_without_a_prediction_can_be_left_out(user: User) -> None:
     numbers = np.arange(60)
     user.put("pool/a.parquet", pa.table({"id": [f"k{n}" for n in numbers], "x": numbers.astype(float)}))

@@ -29,6 +29,7 @@ def home(tmp_path):
     labelrounds("down", home=tmp_path / "home")
 
 
+@pytest.mark.slow
 def test_the_commands_run_in_the_order_of_the_page(home):
     vendor_url = None
     for line in commands():

@@ -63,7 +63,7 @@ def test_every_strategy_runs_in_two_rounds(user: User, name: str) -> None:
 
 def test_shares_quotas_and_exploration(user: User) -> None:
     file, _ = prepare(
-        user, "mixed", batch={"size": 40, "audit_share": 0.1},
+        user, "mixed", model="auto", batch={"size": 40, "audit_share": 0.1},
         strategy={
             "shares": {"margin_kmeans": 0.5, "badge": 0.3, "vote_entropy": 0.2},
             "params": {}, "explore": 0.25, "quotas": {"per_class": 0.5, "group": "sender", "per_group": 2},

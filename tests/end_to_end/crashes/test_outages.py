@@ -34,7 +34,7 @@ def assert_says(ended: Ended, who: str) -> None:
 @pytest.mark.parametrize(
     ("part", "who"),
     [
-        ("mlflow", "MLflow at"),
+        pytest.param("mlflow", "MLflow at", marks=pytest.mark.slow),
         pytest.param("prefect", "Prefect at", marks=pytest.mark.slow),
         pytest.param("s3", "does not answer", marks=pytest.mark.slow),
         pytest.param("postgres", "Postgres at", marks=pytest.mark.slow),
