@@ -83,10 +83,12 @@ def description_of(workplace: Workplace, round_: Round, strategy: Strategy) -> D
     campaign = campaign_of(round_)
     if campaign.predictions is not None:
         return Description(space, model)
-    assert round_.labels is not None
-    labelled = workplace.fetch_table(round_.labels)
+    def examples() -> Any:
+        assert round_.labels is not None
+        labelled = workplace.fetch_table(round_.labels)
+        return examples_of(labelled, campaign, space, weak_rows(workplace, round_.measures or {}))
+
     # Trained again wherever they are needed: labels and seed fix them.
-    examples = examples_of(labelled, campaign, space, weak_rows(workplace, round_.measures or {}))
     setting = with_params(setting_of(campaign, space, model.device), (round_.measures or {}).get("search"))
     return targets_of(campaign).describe(strategy, space, model, examples, setting)
 

@@ -28,14 +28,15 @@ class TextEncoder(Protocol):
     """
 
     @property
-    def name(self) -> str: ...  # noqa: D102
+    def name(self) -> str:
+        """Give what the vectors depend on."""
 
     @property
-    def dimension(self) -> int: ...  # noqa: D102
+    def dimension(self) -> int:
+        """Count the numbers of a vector."""
 
     def encode(self, texts: list[str]) -> Floats:
         """Encode texts, float32 (len(texts), dimension)."""
-        ...
 
 
 class SentenceEncoder:

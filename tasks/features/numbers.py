@@ -90,6 +90,7 @@ def _numbers(table: pa.Table, name: str) -> NDArray[np.float64]:
     try:
         return np.asarray(column.cast(pa.float64()).to_numpy(), np.float64)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        # Arrow raises the second for types, such as lists, from which it has no cast to numbers.
         raise UsageError(f"Column {name!r} is declared numeric but is {column.type}: {error}") from error
 
 

@@ -31,6 +31,7 @@ def to_text(array: Any, kind: Kind) -> tuple[Any, Mask | None]:
     try:
         return array.cast(pa.string()), None
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        # Arrow raises the second for types, such as intervals, from which it has no cast to text.
         return pa.array([None if v is None else str(v) for v in array.to_pylist()], pa.string()), None
 
 

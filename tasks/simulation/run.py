@@ -20,7 +20,7 @@ from tasks.strategies import Description
 from tasks.strategies.describe import describe
 
 if TYPE_CHECKING:
-    from tasks.models import Model
+    from tasks.models import Examples, Model
 
 
 @dataclass(frozen=True)
@@ -152,6 +152,9 @@ class _Campaign:
             cold_steps=self.cold_steps,
         )
 
+    def _examples(self) -> Examples:
+        return examples_of(self.data, self.labelled)
+
     def _choose(self, model: Model, labels: int, k: int) -> tuple[Ints, Any]:
         least = self.protocol.min_per_class
         cold = self.spec.name != RANDOM and self.labelled.too_few(self.data.classes, least)
@@ -159,8 +162,7 @@ class _Campaign:
         strategy = chooser(self.spec, self.data, cold=cold)
         seen = Description(self.data.space, None)
         if not cold:
-            examples = examples_of(self.data, self.labelled)
-            seen = describe(strategy, self.data.space, model, examples, self.trainer.setting)
+            seen = describe(strategy, self.data.space, model, self._examples, self.trainer.setting)
         seed = choice_seed(self.parts.seed, labels)
         return choose(strategy, self.data, self.labelled, self.free, seen, k, seed)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -115,7 +116,11 @@ class Description:
 
 
 def describe(
-    strategy: Strategy, space: FeatureSpace, model: Model, examples: Examples, setting: Setting
+    strategy: Strategy,
+    space: FeatureSpace,
+    model: Model,
+    examples: Callable[[], Examples],
+    setting: Setting,
 ) -> Description:
     """Train what a strategy looks through beside the model: a committee, or boosted trees for their leaves.
 
@@ -125,7 +130,8 @@ def describe(
     space : FeatureSpace
     model : Model
     examples, setting
-        What the model was trained on and with.
+        What the model was trained on and with. The examples are asked for only where something is to be trained:
+        making them again means mapping all labelled items.
     """
     from tasks.models import train_committee
     from tasks.strategies.base import committee_of, wants
@@ -138,16 +144,17 @@ def describe(
         boosted = _boosted(model, examples, setting)
     committee = None
     if votes:
+        rows = examples()
         committee = train_committee(
-            kind, examples.X, examples.y, n_classes=setting.n_classes, names=setting.names,
-            types=setting.types, device=setting.device, seed=setting.seed, weight=examples.weight,
+            kind, rows.X, rows.y, n_classes=setting.n_classes, names=setting.names,
+            types=setting.types, device=setting.device, seed=setting.seed, weight=rows.weight,
             params=setting.params, members=members, model=boosted,
         )  # fmt: skip
     return Description(space, model, committee, boosted)
 
 
-def _boosted(model: Model, examples: Examples, setting: Setting) -> BoostedModel:
+def _boosted(model: Model, examples: Callable[[], Examples], setting: Setting) -> BoostedModel:
     """Give the trees of the model, or of a model of the same labels: a gradient in a leaf needs plain trees."""
     from tasks.models.boosting import BoostedModel, fit_boosted
 
-    return model.core if isinstance(model.core, BoostedModel) else fit_boosted(examples, setting)
+    return model.core if isinstance(model.core, BoostedModel) else fit_boosted(examples(), setting)

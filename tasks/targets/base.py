@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -158,9 +158,9 @@ class Targets(Protocol[E, M]):
         """List labels that are probably wrong, the most suspicious first."""
 
     def describe(
-        self, strategy: Strategy, space: Any, model: M, examples: E, setting: Setting
+        self, strategy: Strategy, space: Any, model: M, examples: Callable[[], E], setting: Setting
     ) -> Description:
-        """Give what a strategy looks through."""
+        """Give what a strategy looks through; `examples` is called only where more is to be trained."""
 
     def measure(self, proba: Floats, codes: Codes, *, seed: int) -> Measured:
         """Measure predictions of labelled items."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -113,7 +113,12 @@ class OneClass:
         ]
 
     def describe(
-        self, strategy: Strategy, space: FeatureSpace, model: Model, examples: Examples, setting: Setting
+        self,
+        strategy: Strategy,
+        space: FeatureSpace,
+        model: Model,
+        examples: Callable[[], Examples],
+        setting: Setting,
     ) -> Description:
         """Train what the strategy looks through beside the model."""
         from tasks.strategies.describe import describe

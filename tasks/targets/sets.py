@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -181,7 +181,7 @@ class SetOfClasses:
         strategy: Strategy,
         space: FeatureSpace,
         model: MultiLabelModel,
-        examples: SetExamples,
+        examples: Callable[[], SetExamples],
         setting: Setting,
     ) -> Description:
         """Show how sure the model is of an item: committees and leaves are of one class."""

@@ -158,6 +158,7 @@ def _message(error: BaseException) -> str:
     try:
         text = " ".join(str(error).split())
     except Exception:
+        # The exception is of somebody else's class, whose __str__ may raise whatever it likes.
         text = "an exception that cannot be shown"
     if not isinstance(error, _StrangeAnswer):
         text = f"{type(error).__name__}: {text}" if text else type(error).__name__

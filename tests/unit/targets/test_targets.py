@@ -196,7 +196,7 @@ def test_the_audit_corrects_shares_that_it_contradicts(task):
 def test_strategies_see_probabilities_that_sum_to_one(task):
     case = trained(task)
     X, model = case.X, case.done.model
-    description = case.targets.describe(get("margin"), None, model, case.examples, setting(X))
+    description = case.targets.describe(get("margin"), None, model, lambda: case.examples, setting(X))
     assert isinstance(description, Description)
     ids = np.array([f"i{n}" for n in range(len(X))], object)
     candidates = description.candidates(ids, X, frozenset({"proba"}))
