@@ -15,6 +15,7 @@ from infra.settings import Settings
 from infra.storage import Storage
 from tasks.campaign import Campaign
 from tasks.errors import NotFound
+from tasks.serve import check_connectors
 from tasks.targets import targets_of
 
 if TYPE_CHECKING:
@@ -74,14 +75,14 @@ def forecast(settings: Settings, campaign: Campaign) -> Forecast:
     from tasks.pool.take import take_manifest
 
     storage = Storage.from_settings(settings)
+    check_connectors(storage, campaign)
     manifest = take_manifest(storage, campaign.pool.uri, campaign.pool_spec)
     seed = _known_labels(storage, campaign, campaign.seed_labels, None)
     holdout = _known_labels(storage, campaign, campaign.holdout, manifest.columns)
     bought, spent, held, stopped = _so_far(settings, campaign.name)
     size = min(campaign.batch.size, max(0, campaign.budget.labels - bought), manifest.rows)
-    price = campaign.item_price_micro
-    if campaign.budget.money_micro is not None and price:
-        size = min(size, max(0, campaign.budget.money_micro - spent - held) // price)
+    if campaign.budget.money_micro is not None:
+        size = campaign.affordable(campaign.budget.money_micro - spent - held, size)
     columns, targets = manifest.columns, targets_of(campaign)
     return Forecast(
         items=manifest.rows,
@@ -102,7 +103,7 @@ def forecast(settings: Settings, campaign: Campaign) -> Forecast:
         stop_reason=stopped,
         batch=size,
         audit=campaign.batch.audit_items(size),
-        cost_micro=size * price,
+        cost_micro=campaign.cost_micro(size),
     )
 
 

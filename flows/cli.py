@@ -17,7 +17,10 @@ import click
 from flows import console
 from flows.bench.command import bench
 from flows.names import is_file_name
+from flows.queue_commands import queue
 from flows.simulate.command import simulate
+from flows.vendor.commands import register as register_gateway_verbs
+from flows.vendor.state_commands import register as register_state_verbs
 from infra.settings import QUIET, load_settings, read_given
 from tasks.errors import LabelRoundsError, ServiceUnavailable
 
@@ -44,6 +47,9 @@ cli.add_command(bench)
 
 
 cli.add_command(simulate)
+
+
+cli.add_command(queue)
 
 
 def main() -> None:
@@ -182,14 +188,24 @@ def round_(campaign: str, verify: int | None, as_json: bool) -> None:
 
 @cli.command()
 @CAMPAIGN
+@click.option(
+    "--watch",
+    type=click.FloatRange(min=1),
+    metavar="SECONDS",
+    help="Go on until the round is closed: every so many seconds, and at once when a vendor's Label Studio rings.",
+)
 @JSON
-def collect(campaign: str, as_json: bool) -> None:
-    """Take the vendors' answers in; close the round that is complete. Example: labelrounds collect spam.yaml"""
-    _validate(campaign)
-    with prefect_ready():
-        from flows.collect import collect_labels
+def collect(campaign: str, watch: float | None, as_json: bool) -> None:
+    """Take the vendors' answers in; close the round that is complete.
 
-        outcome = collect_labels(campaign)
+    Example: labelrounds collect spam.yaml --watch 60
+    """
+    _validate(campaign)
+    with prefect_ready() as settings:
+        from flows.collect import collect_labels
+        from flows.watch import until_closed
+
+        outcome = collect_labels(campaign) if watch is None else until_closed(settings, campaign, watch)
     _tell(outcome, as_json)
 
 
@@ -231,24 +247,56 @@ def deploy(campaign: str, remove: bool, as_json: bool) -> None:
     console.document(rows) if as_json else console.show_rows(f"deployments of {name}", rows)
 
 
+@cli.command("ml-backend")
+@CAMPAIGN
+@click.option("--host", default="127.0.0.1", show_default=True, help="Where it listens.")
+@click.option(
+    "--port", default=9090, show_default=True, type=click.IntRange(1, 65535), help="And on which port."
+)
+def ml_backend(campaign: str, host: str, port: int) -> None:
+    """Serve the campaign's champion to Label Studio as an ML backend, until it is stopped.
+
+    Example: labelrounds ml-backend emails --port 9090
+    """
+    settings = load_settings()
+    os.environ.update(settings.environment())
+    from flows.ml_backend import serve
+
+    serve(settings, campaign, host, port)
+
+
 @cli.group()
 def vendor() -> None:
     """Vendors: who labels."""
 
 
+register_gateway_verbs(vendor)
+register_state_verbs(vendor)
+
+
 @vendor.command("add")
 @click.argument("name")
+@click.option("--sql", is_flag=True, help="Print a database login instead: for partners whom you trust.")
 @JSON
-def vendor_add(name: str, as_json: bool) -> None:
-    """Register a vendor and print its database login, once; again for a fresh password.
+def vendor_add(name: str, sql: bool, as_json: bool) -> None:
+    """Register a vendor and print its API key, once, with the gateway's address; again for one more key.
 
-    With it the vendor calls the functions vendor.lease and vendor.submit, and reaches nothing else.
-    Example: labelrounds vendor add acme
+    With --sql it gets a database login that reaches the functions of the schema `vendor` and nothing else; again for
+    a fresh password. Example: labelrounds vendor add acme
     """
-    from flows.operate import add_vendor
+    if sql:
+        from flows.operate import add_vendor
 
-    url = add_vendor(load_settings(), name)
-    console.document({"vendor": name, "url": url}) if as_json else click.echo(url)
+        url = add_vendor(load_settings(), name)
+        console.document({"vendor": name, "url": url}) if as_json else click.echo(url)
+        return
+    from flows.vendor.commands import new_vendor
+
+    made = new_vendor(name)
+    if as_json:
+        console.document(made)
+    else:
+        click.echo(f"key      {made['key']}\ngateway  {made['gateway'] or 'not started: `labelrounds up`'}")
 
 
 @vendor.command("list")
@@ -268,15 +316,21 @@ def labels() -> None:
 
 @labels.command("export")
 @CAMPAIGN
+@click.option(
+    "--as-of",
+    type=click.IntRange(1),
+    metavar="N",
+    help="As they were when round N opened; corrections came later.",
+)
 @JSON
-def labels_export(campaign: str, as_json: bool) -> None:
+def labels_export(campaign: str, as_of: int | None, as_json: bool) -> None:
     """Print the campaign's labels with their provenance, as CSV or JSON.
 
     Example: labelrounds labels export spam > labels.csv
     """
     from flows.operate import export_labels
 
-    export_labels(load_settings(), campaign, as_json)
+    export_labels(load_settings(), campaign, as_of, as_json)
 
 
 def _load(campaign: str) -> Campaign:

@@ -11,7 +11,9 @@ from flows.place import find_campaign, workplace
 from infra.database import batches, campaigns, rounds
 from infra.database.rounds import Round
 from infra.workplace import Workplace
+from tasks.campaign import Campaign
 from tasks.collect import collect, free_lapsed
+from tasks.serve import serve_vendors, troubles
 from tasks.track import links
 
 COMPLETED = "labelrounds.labels.completed"
@@ -47,15 +49,20 @@ def take_in(place: Workplace, name: str, *, tell: bool = True) -> Outcome:
         Announce a round that this closes; a round that goes on itself need not be told.
     """
     free_lapsed(place)
-    round_ = rounds.unfinished(place.engine, campaigns.find(place.engine, name).campaign_id)
+    row = campaigns.find(place.engine, name)
+    served = serve_vendors(place, row, Campaign.model_validate(row.spec))
+    round_ = rounds.unfinished(place.engine, row.campaign_id)
     if round_ is None or round_.state != "published":
-        return Outcome(name, "idle", f"campaign {name} has no batch at vendors")
+        return Outcome(
+            name, "idle", "; ".join([f"campaign {name} has no batch at vendors", *troubles(served)])
+        )
     round_ = collect(place, round_)
     counts = batches.progress(place.engine, round_)
     if round_.state == "closed" and tell:
         announce(round_)
     said = f"campaign {name}, round {round_.number}: {counts['complete']} of {counts['items']} items labelled"
-    message = f"{said}; the round is closed" if round_.state == "closed" else said
+    said = f"{said}; the round is closed" if round_.state == "closed" else said
+    message = "; ".join([said, *troubles(served)])
     return outcome_of(
         round_, message, links(place, round_), items=counts["items"], complete=counts["complete"]
     )

@@ -78,7 +78,7 @@ def upload(settings: Settings, path: Path, uri: str) -> list[dict[str, Any]]:
 
 def add_vendor(settings: Settings, name: str) -> str:
     """Register a vendor and give it a login."""
-    from infra.database import queue
+    from infra.database import vendors
     from tasks.campaign.values import check_name
 
     try:
@@ -86,25 +86,25 @@ def add_vendor(settings: Settings, name: str) -> str:
     except ValueError as error:
         raise UsageError(f"vendor {name!r}: the name {error}") from None
     with _database(settings) as engine:
-        return queue.give_login(engine, name)
+        return vendors.give_login(engine, name)
 
 
 def list_vendors(settings: Settings) -> list[dict[str, Any]]:
     """Read all vendors; money in currency units."""
-    from infra.database import queue
+    from infra.database import vendors
 
     with _database(settings) as engine:
-        rows = queue.list_vendors(engine)
+        rows = vendors.list_vendors(engine)
     return [
         {**{k: v for k, v in row.items() if k != "earned_micro"}, "earned": float(row["earned_micro"]) / 1e6}
         for row in rows
     ]
 
 
-def export_labels(settings: Settings, campaign: str, as_json: bool) -> None:
-    """Print a campaign's labels."""
+def export_labels(settings: Settings, campaign: str, as_of: int | None, as_json: bool) -> None:
+    """Print a campaign's labels: the newest, or those that a round began with."""
     from flows.names import is_file_name
-    from infra.database import campaigns
+    from infra.database import campaigns, rounds
     from infra.database import labels as label_store
     from tasks.campaign import Campaign, load_campaign
     from tasks.targets import targets_of
@@ -112,7 +112,8 @@ def export_labels(settings: Settings, campaign: str, as_json: bool) -> None:
     name = load_campaign(campaign).name if is_file_name(campaign) else campaign
     with _database(settings) as engine:
         spec = campaigns.find(engine, name).spec
-        rows = label_store.export(engine, name)
+        before = None if as_of is None else rounds.round_number(engine, name, as_of).opened_at
+        rows = label_store.export(engine, name, before)
     if as_json:
         targets = targets_of(Campaign.model_validate(spec))
         console.document([{**row, "label": targets.shown(row["label"])} for row in rows])

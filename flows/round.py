@@ -18,6 +18,7 @@ from infra.database import batches, campaigns, rounds
 from infra.database.rounds import Round
 from infra.workplace import Workplace
 from tasks.campaign import Campaign
+from tasks.collect import renew_labels
 from tasks.errors import (
     BudgetExceeded,
     CampaignStopped,
@@ -32,10 +33,12 @@ from tasks.errors import (
 )
 from tasks.measure import measure, stop_reason
 from tasks.open import may_open, open_round
+from tasks.outputs import campaign_of
 from tasks.publish import publish
 from tasks.pull import pull
 from tasks.score import score
 from tasks.select import select
+from tasks.serve import check_connectors, serve_vendors
 from tasks.track import links, track
 from tasks.train import train
 
@@ -79,11 +82,13 @@ def run_round(place: Workplace, spec: Campaign) -> Outcome:
     published = finish_earlier(place, spec)
     if published is not None:
         return describe(place, published)
+    check_connectors(place.storage, spec)
     may_open(place, spec)
     round_ = open_round(place, spec, runtime.flow_run.id)
     name_flow_run(round_)
     try:
         round_ = pull(place, round_)
+        round_ = renew_labels(place, round_)
         round_ = train(place, round_)
         round_ = measure(place, round_)
         reason = stop_reason(round_) if round_.state == "trained" else None
@@ -93,6 +98,7 @@ def run_round(place: Workplace, spec: Campaign) -> Outcome:
             round_ = score(place, round_)
             round_ = select(place, round_)
             round_ = publish(place, round_)
+            serve_vendors(place, campaigns.find(place.engine, spec.name), campaign_of(round_))
     except USED_UP as used_up:
         round_ = rounds.end(place.engine, rounds.find(place.engine, round_.round_id), "stopped", str(used_up))
     except HOPELESS as error:

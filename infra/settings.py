@@ -58,13 +58,42 @@ class Given(BaseSettings):
     prefect_database_url: str | None = Field(
         default=None, repr=False, description="PostgreSQL for the embedded Prefect server instead of SQLite"
     )
+    gateway_url: str | None = Field(
+        default=None, description="where vendors reach the gateway; set, the embedded stack starts none"
+    )
+    gateway_database_url: str | None = Field(
+        default=None, repr=False, description="the gateway's own login, which reaches functions and no table"
+    )
+    gateway_connections: int = Field(
+        default=8, ge=2, le=50, description="database connections of one gateway process"
+    )
+    gateway_requests_per_second: float = Field(
+        default=50, gt=0, description="what one API key may ask for lastingly, of one gateway process"
+    )
+    gateway_burst: int = Field(default=200, ge=1, description="requests that one key may make at once")
+    gateway_payload_buckets: str = Field(
+        default="",
+        description="buckets, separated by commas, whose objects vendors may get addresses of; "
+        "empty: all but the artifact bucket",
+    )
+    gateway_s3_public_url: str | None = Field(
+        default=None, description="the S3 store's address for vendors, where it is not `s3_endpoint_url`"
+    )
+    gateway_private_webhooks: bool = Field(
+        default=False, description="whether webhooks may go to private addresses and over plain http"
+    )
+    gateway_metrics_token: str | None = Field(
+        default=None,
+        repr=False,
+        description="bearer token for /metrics; without one only this machine may read",
+    )
 
     @field_validator("home")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().absolute()
 
-    @field_validator("database_url")
+    @field_validator("database_url", "gateway_database_url")
     @classmethod
     def _psycopg2(cls, value: str | None) -> str | None:
         return value and _with_driver(value, "psycopg2")
@@ -74,7 +103,7 @@ class Given(BaseSettings):
     def _asyncpg(cls, value: str | None) -> str | None:
         return value and _with_driver(value, "asyncpg")
 
-    @field_validator("s3_endpoint_url", "prefect_api_url")
+    @field_validator("s3_endpoint_url", "prefect_api_url", "gateway_url", "gateway_s3_public_url")
     @classmethod
     def _http(cls, value: str | None, info: Any) -> str | None:
         if value is None or (info.field_name == "s3_endpoint_url" and value == AMAZON):
@@ -166,7 +195,7 @@ def load_settings(**overrides: Any) -> Settings:
     given = read_given(**overrides)
     stack = stack_settings(given.home)
     values = given.model_dump()
-    names = ["database_url", "mlflow_tracking_uri", "prefect_api_url", "s3_endpoint_url"]
+    names = ["database_url", "mlflow_tracking_uri", "prefect_api_url", "s3_endpoint_url", "gateway_url"]
     if given.s3_endpoint_url is None:
         # The stack's endpoint and its keys belong together.
         names += ["s3_access_key_id", "s3_secret_access_key"]
@@ -176,6 +205,27 @@ def load_settings(**overrides: Any) -> Settings:
     if missing:
         raise SettingsError(_missing(missing, given.home))
     return Settings(**values)
+
+
+def load_gateway_settings(**overrides: Any) -> Given:
+    """Complete what a gateway needs: its own database login and the S3 store; not MLflow, not Prefect.
+
+    Raises
+    ------
+    SettingsError
+        Something is missing or malformed.
+    """
+    given = read_given(**overrides)
+    stack = stack_settings(given.home)
+    values = given.model_dump()
+    values["gateway_database_url"] = given.gateway_database_url or given.database_url
+    if given.s3_endpoint_url is None:
+        names = ("s3_endpoint_url", "s3_access_key_id", "s3_secret_access_key")
+        values |= {name: stack.get(name) for name in names}
+    missing = [name for name in ("gateway_database_url", "s3_endpoint_url") if values[name] is None]
+    if missing:
+        raise SettingsError(_missing(missing, given.home))
+    return Given(**values)
 
 
 def stack_settings(home: Path) -> dict[str, str]:

@@ -89,7 +89,8 @@ class Storage:
                 for entry in page.get("Contents", ()):
                     if not (entry["Key"].endswith("/") and entry["Size"] == 0):
                         etag = entry["ETag"].strip('"')
-                        found.append(StoredObject(f"s3://{bucket}/{entry['Key']}", etag, entry["Size"]))
+                        name, modified = f"s3://{bucket}/{entry['Key']}", entry["LastModified"].timestamp()
+                        found.append(StoredObject(name, etag, entry["Size"], modified))
         if key and not key.endswith("/") and (named := self._head(uri)) is not None:
             found.append(named)
         # Not every store lists in the order of the keys' bytes, as Amazon does.
@@ -231,7 +232,8 @@ class Storage:
             with self._errors(f"s3://{bucket}"):
                 self._client.head_bucket(Bucket=bucket)
             return None
-        return StoredObject(f"s3://{bucket}/{key}", head["ETag"].strip('"'), head["ContentLength"])
+        etag, modified = head["ETag"].strip('"'), head["LastModified"].timestamp()
+        return StoredObject(f"s3://{bucket}/{key}", etag, head["ContentLength"], modified)
 
     def _holds(self, uri: str, data: bytes) -> bool:
         """Whether the object has this content; RoundError when it has another, False when there is none."""

@@ -83,6 +83,7 @@ def description_of(workplace: Workplace, round_: Round, strategy: Strategy) -> D
     campaign = campaign_of(round_)
     if campaign.predictions is not None:
         return Description(space, model)
+
     def examples() -> Any:
         assert round_.labels is not None
         labelled = workplace.fetch_table(round_.labels)

@@ -5,6 +5,7 @@
     - CampaignError              a campaign file with mistakes, each with its line
     - SettingsError              a setting that is missing or wrong, with the places looked at
     - NotFound                   a campaign, round, vendor, object or bucket that does not exist
+    - Refused                    a gateway said no to a call, with a code (tasks.vendors.http_client)
   + RoundError                   a round that cannot go on: exit code 1
     - RoundBusy                  another process drives this campaign's round
     - RoundWaiting               the open round waits for labels, so no new one starts
@@ -16,6 +17,7 @@
     - BudgetExceeded             publishing would spend more than the campaign has
   + StackError                   a part of the embedded stack does not start or answer
     - ServiceUnavailable         a server (Postgres, S3, MLflow, Prefect) cannot be reached; transient
+      * VendorUnreachable        a vendor's own system, reached through a connector; transient
 
 Every message says what happened, where, and what to do about it.
 """
@@ -100,3 +102,7 @@ class StackError(LabelRoundsError):
 
 class ServiceUnavailable(StackError):
     """A server cannot be reached; trying again later may help."""
+
+
+class VendorUnreachable(ServiceUnavailable):
+    """A vendor's own system cannot be reached or is in trouble; the next turn may go through."""

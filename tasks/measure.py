@@ -171,7 +171,7 @@ def stop_signals(
     state = BudgetState(
         labels_left=campaign.budget.labels - balance.bought,
         money_left_micro=None if limit is None else limit - used,
-        price_micro=campaign.item_price_micro,
+        price_micro=campaign.cost_micro(1),
     )
     earlier = rounds.rounds_of(workplace.engine, round_.campaign)
     history = [

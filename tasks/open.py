@@ -19,7 +19,13 @@ log = logging.getLogger(__name__)
 def register(workplace: Workplace, campaign: Campaign) -> campaigns.CampaignRow:
     """Make the campaign known to the database, its vendors and its MLflow experiment with it."""
     offers = [
-        campaigns.Offer(vendor.name, vendor.price_micro, round(vendor.lease_minutes * 60))
+        campaigns.Offer(
+            vendor.name,
+            vendor.price_micro,
+            round(vendor.lease_minutes * 60),
+            vendor.max_open,
+            round(campaign.corrections_hours * 3600),
+        )
         for vendor in campaign.vendors
     ]
     row = campaigns.register(

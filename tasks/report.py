@@ -98,7 +98,7 @@ def _facts(round_: Round, campaign: Campaign, picks: list[dict[str, Any]]) -> st
     measures = round_.measures or {}
     counts, pool = measures.get("counts", {}), measures.get("pool", {})
     audit = sum(pick["kind"] == "audit" for pick in picks)
-    price = campaign.item_price_micro * len(picks) / 1e6
+    price = campaign.cost_micro(len(picks)) / 1e6
     rows = [
         ("labels in hand", f"{counts.get('labels', 0)}, of which {counts.get('audit', 0)} only measure"),
         (

@@ -136,7 +136,9 @@ class Scan:
         id_column = self.manifest.columns.id
         quotas = self.campaign.strategy.quotas
         group = () if quotas is None or quotas.group is None else (quotas.group,)
-        shown = list(dict.fromkeys((id_column, *self.campaign.pool.payload, *group)))
+        shown = list(
+            dict.fromkeys((id_column, *self.campaign.pool.payload, *group, *self.campaign.skill_columns))
+        )
         space = self.description.space
         for table, X in matrices(self.workplace, self.manifest, space, self.round.features.uri, shown):
             ids = table.column(id_column)

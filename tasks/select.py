@@ -7,6 +7,9 @@ import logging
 import math
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from infra.database import campaigns, rounds
 from infra.database.rounds import Round
 from infra.workplace import Workplace
@@ -23,6 +26,7 @@ from tasks.choice import (
     strategy_of,
 )
 from tasks.errors import PoolExhausted, UsageError
+from tasks.features.lists import as_matrix
 from tasks.outputs import campaign_of, folder, manifest_of
 from tasks.reference import Reference
 from tasks.step import step
@@ -30,12 +34,12 @@ from tasks.step import step
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from tasks.strategies import Selection
+    from tasks.strategies import Description, Selection
 
 log = logging.getLogger(__name__)
 
-ITEM, KIND, RANK, SCORE, REASON, PROBABILITY, PAYLOAD = (
-    "item_id", "kind", "rank", "score", "reason", "inclusion_probability", "payload",
+ITEM, KIND, RANK, SCORE, REASON, PROBABILITY, PAYLOAD, TRAITS, WITNESS = (
+    "item_id", "kind", "rank", "score", "reason", "inclusion_probability", "payload", "traits", "witness",
 )  # fmt: skip
 
 
@@ -60,17 +64,19 @@ def select(workplace: Workplace, round_: Round) -> Round:
     # Where nothing is left to choose from, what was reserved to measure fills the batch.
     to_draw = max(campaign.batch.audit_items(size), size - shortlist.num_rows)
     audit = draw_audit(reserve, columns.id, to_draw, campaign, round_)
-    k = min(size - len(audit), shortlist.num_rows)
+    again = pick_again(workplace, round_, campaign, shortlist, size - len(audit))
+    k = min(size - len(audit) - len(again), shortlist.num_rows)
     work = pick_work(workplace, round_, shortlist, stored_known(workplace, round_), k) if k else []
-    picks = [*work, *audit]
+    picks = [*work, *audit, *again]
     if not picks:
         raise PoolExhausted(f"No free item is left in {campaign.pool.uri}; put more there to go on.")
     reference = workplace.keep_table(folder(round_), "batch", _table(picks))
     log.info(
-        "%d items chosen by %s, %d drawn to measure",
+        "%d items chosen by %s, %d drawn to measure, %d asked again",
         len(work),
         campaign.strategy.title,
         len(audit),
+        len(again),
     )
     return rounds.store(workplace.engine, round_, batch=reference)
 
@@ -79,10 +85,9 @@ def affordable(workplace: Workplace, round_: Round, campaign: Campaign) -> int:
     """Give the batch's size: what the campaign asks for, or what labels and money are left for."""
     balance = campaigns.balance(workplace.engine, round_.campaign_id)
     size = min(campaign.batch.size, campaign.budget.labels - balance.bought)
-    price = campaign.item_price_micro
-    if campaign.budget.money_micro is not None and price:
+    if campaign.budget.money_micro is not None:
         left = campaign.budget.money_micro - balance.spent_micro - balance.held_micro
-        size = min(size, left // price)
+        size = campaign.affordable(left, size)
     return max(0, size)
 
 
@@ -100,10 +105,22 @@ def draw_audit(
         # After this draw the row + 1 smallest hashes of all that may be drawn are audited.
         probability = (row + 1) / drawable
         reason = {"audit": "drawn at random to measure", "draw": row + 1, "probability": probability}
-        payload = {name: reserve.column(name)[row].as_py() for name in campaign.pool.payload}
-        picks.append(
-            _pick(reserve.column(id_column)[row].as_py(), "audit", rank, None, reason, probability, payload)
-        )
+        item = reserve.column(id_column)[row].as_py()
+        picks.append(_pick(item, "audit", rank, None, reason, probability, _shown(reserve, row, campaign)))
+    return picks
+
+
+def pick_again(
+    workplace: Workplace, round_: Round, campaign: Campaign, shortlist: pa.Table, k: int
+) -> list[dict[str, Any]]:
+    """Pick labelled items of which one more answer is worth more than a fresh item."""
+    from tasks.relabel import worth_asking_again
+
+    picks = []
+    for rank, one in enumerate(worth_asking_again(workplace, round_, campaign, shortlist, k), start=1):
+        reason = {"relabel": "its label is in doubt", "doubt": round(one.doubt, 6), "label": one.label}
+        pick = _pick(one.item_id, "relabel", rank, one.doubt, reason, None, ({}, {}))
+        picks.append(pick | {PAYLOAD: one.payload})
     return picks
 
 
@@ -142,13 +159,42 @@ def pick_work(
     description = description_of(workplace, round_, strategy)
     candidates = candidates_of(shortlist, columns.id, campaign, known, description, strategy)
     chosen = strategy.select_explained(candidates, k, generator(campaign, round_))
+    said = witness_of(candidates.proba, description, shortlist, campaign)
     picks = []
     for rank, position in enumerate(chosen.positions.tolist(), start=1):
         reason = _reason(round_, campaign, chosen, rank - 1, len(candidates))
-        payload = {name: shortlist.column(name)[position].as_py() for name in campaign.pool.payload}
         score, probability = float(chosen.scores[rank - 1]), reason.get("probability")
-        picks.append(_pick(candidates.ids[position], "work", rank, score, reason, probability, payload))
+        shown = _shown(shortlist, position, campaign)
+        witness = None if said is None else said[position].tolist()
+        picks.append(
+            _pick(candidates.ids[position], "work", rank, score, reason, probability, shown, witness)
+        )
     return picks
+
+
+def _shown(table: pa.Table, row: int, campaign: Campaign) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Read what vendors are shown of an item, and what decides who is able to label it."""
+    payload, traits = (
+        {name: table.column(name)[row].as_py() for name in names}
+        for names in (campaign.pool.payload, campaign.skill_columns)
+    )
+    return payload, traits
+
+
+def witness_of(
+    proba: NDArray[np.float32] | None, description: Description, shortlist: pa.Table, campaign: Campaign
+) -> NDArray[np.float32] | None:
+    """Give what the model says of the shortlist, float32 (n, n_classes): nobody has answered these items yet.
+
+    None without a model, and where its predictions are not of the campaign's classes.
+    """
+    if description.model is None:
+        return None
+    if proba is None:
+        proba = description.model.predict(as_matrix(shortlist.column(MATRIX)))
+    several_rows = campaign.predictions is not None and campaign.predictions.aggregate is not None
+    fits = proba.ndim == 2 and proba.shape[1] == len(campaign.classes) and bool(np.isfinite(proba).all())
+    return proba if fits and not several_rows else None
 
 
 def _reason(
@@ -180,8 +226,9 @@ def _reason(
 
 def _pick(
     item: str, kind: str, rank: int, score: float | None, reason: dict[str, Any], probability: float | None,
-    payload: dict[str, Any],
+    shown: tuple[dict[str, Any], dict[str, Any]], witness: list[float] | None = None,
 ) -> dict[str, Any]:  # fmt: skip
+    payload, traits = shown
     return {
         ITEM: str(item),
         KIND: kind,
@@ -189,8 +236,15 @@ def _pick(
         SCORE: score,
         REASON: json.dumps(reason, sort_keys=True),
         PROBABILITY: probability,
-        PAYLOAD: json.dumps(_plain(payload), sort_keys=True, default=str, ensure_ascii=False),
+        PAYLOAD: as_payload(payload),
+        TRAITS: as_payload(traits),
+        WITNESS: witness,
     }
+
+
+def as_payload(value: dict[str, Any]) -> str:
+    """Write what is shown of an item as JSON that Postgres can store."""
+    return json.dumps(_plain(value), sort_keys=True, default=str, ensure_ascii=False)
 
 
 def _plain(value: Any) -> Any:
@@ -210,7 +264,8 @@ def _table(picks: list[dict[str, Any]]) -> pa.Table:
     schema = pa.schema(
         [
             (ITEM, pa.string()), (KIND, pa.string()), (RANK, pa.int32()), (SCORE, pa.float32()),
-            (REASON, pa.string()), (PROBABILITY, pa.float64()), (PAYLOAD, pa.string()),
+            (REASON, pa.string()), (PROBABILITY, pa.float64()), (PAYLOAD, pa.string()), (TRAITS, pa.string()),
+            (WITNESS, pa.list_(pa.float32())),
         ]
     )  # fmt: skip
     return pa.Table.from_pylist(picks, schema=schema)

@@ -109,7 +109,7 @@ def metrics(round_: Round, picks: list[dict[str, Any]]) -> dict[str, float]:
     measures = round_.measures or {}
     # As it was when the round was measured, however late it is tracked; the batch's own reservation on top.
     balance = campaigns.Balance(**measures["balance"])
-    reserved = campaign_of(round_).item_price_micro * len(picks)
+    reserved = campaign_of(round_).cost_micro(len(picks))
     values: dict[str, float] = {
         "labels": measures["counts"]["labels"],
         "labels_trained": measures["counts"]["trained"],

@@ -128,6 +128,7 @@ def fit(
         found = labelled.filter(usable(labelled, LEARNT_FROM))
         doubts = doubted(found, workplace.fetch_array(unseen), campaign)
         measures["doubts"] = workplace.keep_table(folder(round_), "doubts", doubts).to_json()
+        measures["unseen"] = unseen.to_json()
     log.info("trained on %d labels, on %s: %s", examples.items, device, figures["kind"])
     return model, measures
 

@@ -12,7 +12,10 @@ import hypothesis
 import pytest
 
 for _name in [
-    name for name in os.environ if name.startswith(("LABELROUNDS_", "PREFECT_", "MLFLOW_", "AWS_"))
+    name
+    for name in os.environ
+    if name.startswith(("LABELROUNDS_", "PREFECT_", "MLFLOW_", "AWS_"))
+    and not name.startswith("LABELROUNDS_TEST_")
 ]:
     del os.environ[_name]
 os.environ["AWS_EC2_METADATA_DISABLED"] = "true"

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import click
 
 from flows import console
+from tasks.errors import UsageError
 
 
 @click.group()
@@ -36,7 +40,6 @@ def select(
     Example: labelrounds bench select --rows 100000 --batch 100 --strategies margin,kcenter
     """
     from flows.bench.select import bench_select
-    from tasks.errors import UsageError
     from tasks.strategies import get, names, parse_list
 
     if batch > rows:
@@ -66,3 +69,61 @@ def select(
         for timing in found
     ]
     console.show_rows(title, shown)
+
+
+@bench.command("queue")
+@click.option(
+    "--vendors", default=8, show_default=True, type=click.IntRange(1, 99), help="Vendors, a process each."
+)
+@click.option(
+    "--tasks", default=10_000, show_default=True, type=click.IntRange(1), help="Items to have answered."
+)
+@click.option(
+    "--overlap", default=2, show_default=True, type=click.IntRange(1, 15), help="Vendors for each item."
+)
+@click.option(
+    "--batch", default=100, show_default=True, type=click.IntRange(1, 1000), help="Tasks of a lease."
+)
+@click.option(
+    "--lease-seconds", default=60, show_default=True, type=click.IntRange(1), help="Until a lease lapses."
+)
+@click.option(
+    "--chaos", is_flag=True, help="Vendors repeat, forget, give back, prolong, are late, send nonsense."
+)
+@click.option("--kill-vendors", default=0, show_default=True, type=click.IntRange(0), help="Vendors to kill.")
+@click.option(
+    "--kill-postgres", default=0, show_default=True, type=click.IntRange(0),
+    help="Times to kill the server; takes one of its own.",
+)  # fmt: skip
+@click.option("--hold", is_flag=True, help="Keep a transaction with an old snapshot open all the time.")
+@click.option(
+    "--bare/--no-bare", default=True, show_default=True, help="Measure the server without the queue too."
+)
+@click.option("--seed", default=0, show_default=True, help="Of all that is random.")
+@click.option("--limit", default=1800.0, show_default=True, help="Seconds after which to give up.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON document on stdout; progress goes to stderr."
+)
+def queue(as_json: bool, **given: Any) -> None:
+    """Have a batch answered by vendors that may be killed, and look every rule of the queue up.
+
+    It works in a fresh database of its own, on the server of the settings, of the stack, or one that it starts.
+    Exit code 1 where a rule was broken.
+
+    Example: labelrounds bench queue --vendors 16 --tasks 50000 --overlap 3 --chaos --kill-vendors 100
+    """
+    from flows.bench.queue import Plan, bench_queue
+
+    plan = Plan(**given)
+    if plan.overlap > plan.vendors:
+        raise UsageError(f"--overlap {plan.overlap} takes as many vendors, not {plan.vendors}.")
+    with console.stderr().status("starting") as status:
+        found = bench_queue(plan, status.update)
+    if as_json:
+        console.document(found)
+    else:
+        shown = {key: value for key, value in found.items() if key not in ("plan", "machine")}
+        rows = [{"what": key, "found": json.dumps(value)} for key, value in shown.items()]
+        console.show_rows(f"{plan.vendors} vendors, {plan.tasks:,} items x {plan.overlap}", rows)
+    if found["violations"]:
+        raise SystemExit(1)

@@ -14,9 +14,11 @@ import numpy as np
 
 from flows.demo.data import answerer
 from flows.outcome import Outcome
-from infra.database import batches, campaigns, queue, rounds
+from infra.database import access, batches, campaigns, queue, rounds, vendors
 from infra.workplace import Workplace
-from tasks.vendors.simulated import Habits, SimulatedVendor
+from tasks.errors import SettingsError
+from tasks.vendors.http_client import GatewayClient
+from tasks.vendors.http_vendor import Habits, HttpVendor
 
 WORKERS = 2
 WAIT_SECONDS = 0.3
@@ -43,12 +45,16 @@ class Arm:
 @contextmanager
 def vendor_at_work(
     place: Workplace, name: str, truth: dict[tuple[str, str], str], habits: Habits
-) -> Iterator[list[SimulatedVendor]]:
-    """Have a simulated vendor with a database login of its own work until the block ends."""
-    url = queue.give_login(place.engine, name)
+) -> Iterator[list[HttpVendor]]:
+    """Have a simulated vendor work over the gateway until the block ends."""
+    url = place.settings.gateway_url
+    if url is None:
+        raise SettingsError("the demo's vendor needs the gateway: `labelrounds up` starts it")
+    vendors.add_vendor(place.engine, name)
+    key = access.issue_key(place.engine, name).key
     stop = threading.Event()
     people = [
-        SimulatedVendor(url, answerer(truth), ("ham", "spam"), habits, np.random.default_rng([7, number]))
+        HttpVendor(GatewayClient(url, key), answerer(truth), habits, np.random.default_rng([7, number]))
         for number in range(WORKERS)
     ]
     with ThreadPoolExecutor(WORKERS, thread_name_prefix="vendor") as pool:

@@ -13,7 +13,7 @@ from flows.demo.result import Findings, compare, find_out, full_pool_accuracy
 from flows.place import workplace
 from infra.database import campaigns
 from infra.workplace import Workplace
-from tasks.vendors.simulated import Habits
+from tasks.vendors.http_vendor import Habits
 
 STRATEGY = "auto"
 BATCH = 100
@@ -96,6 +96,7 @@ def addresses(place: Workplace, arm: Arm, picture: Path) -> dict[str, str]:
         f"rounds of {arm.campaign}": place.tracker.rounds_url(row.experiment_id),
         "learning curve": place.tracker.curve_url(row.experiment_id, row.mlflow_run_id, "holdout/accuracy"),
         "Prefect": settings.prefect_api_url.removesuffix("/api"),
+        "vendors' gateway": f"{settings.gateway_url}/docs",
         "both curves": str(picture),
     }
 

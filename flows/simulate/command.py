@@ -33,14 +33,31 @@ if TYPE_CHECKING:
     show_default=True,
     help="Separated by commas: auto, linear, xgboost, forest, stacked, or xgboost(max_depth=6).",
 )
-@click.option("--seed-labels", default=20, show_default=True, help="Labels drawn at random at the start.")
-@click.option("--batch", default=25, show_default=True, help="Labels bought a step.")
-@click.option("--budget", default=500, show_default=True, help="Labels in all, the first ones among them.")
+@click.option(
+    "--labeling",
+    "labelings",
+    default="majority",
+    show_default=True,
+    help="How answers become labels, separated by commas: a truth method, or auto(overlap=2, relabel=auto).",
+)
+@click.option(
+    "--seed-labels", default=20, show_default=True, help="Answers for items drawn at random at the start."
+)
+@click.option(
+    "--batch", default=25, show_default=True, help="Answers bought a step: labels, where an item gets one."
+)
+@click.option("--budget", default=500, show_default=True, help="Answers in all, the first ones among them.")
 @click.option("--repeats", default=10, show_default=True, help="Campaigns a strategy and model.")
 @click.option(
     "--test-fraction", default=0.4, show_default=True, help="Share of the items that only measures."
 )
 @click.option("--noise", default=0.0, show_default=True, help="Share of bought labels that are wrong.")
+@click.option(
+    "--vendors",
+    default="",
+    metavar="LIST",
+    help="Instead of --noise: a(error=0.1),b(error=[0.1, 0.4]), one error for all classes or one each.",
+)
 @click.option("--metric", default="accuracy", show_default=True, help="The one to compare by.")
 @click.option("--seed", default=0, show_default=True, help="Of splits, first labels, noise and ties.")
 @click.option("--jobs", type=click.IntRange(1), help="Campaigns at once; by default one a processor.")
@@ -49,13 +66,14 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout; logs go to stderr.")
 def simulate(
     data: str, label: str | None, id_: str | None, text: tuple[str, ...], drop: tuple[str, ...],
-    strategies: str, models: str, jobs: int | None, dask: str | None, out: Path | None, as_json: bool, **settings: Any,
+    strategies: str, models: str, labelings: str, jobs: int | None, dask: str | None, out: Path | None, as_json: bool,
+    **settings: Any,
 ) -> None:  # fmt: skip
-    """Compare strategies and models on labelled data, before a label is bought.
+    """Compare strategies, models and ways of labeling on labelled data, before a label is bought.
 
     DATA is Parquet, CSV or JSON Lines, a path or s3://; columns called id and label are found, features by their
     type. Starts the embedded stack, and leaves it up. Interrupted and started again it goes on where it was.
-    Each strategy runs with each model; differences are to random with the first model.
+    Each strategy runs with each model and labeling; differences are to random with the first of both.
     Example: labelrounds simulate mails.parquet --label label --strategies margin,margin_kmeans
     """
     from tasks.simulation.columns import Wanted
@@ -64,7 +82,9 @@ def simulate(
     # The progress bar says it; Prefect keeps the log of every run.
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "WARNING")
     protocol = SimulationProtocol(**settings)
-    document = _run(data, Wanted(label, id_, text, drop), strategies, models, protocol, jobs, dask, out)
+    document = _run(
+        data, Wanted(label, id_, text, drop), (strategies, models, labelings), protocol, jobs, dask, out
+    )
     if as_json:
         console.document(document)
     else:
@@ -74,7 +94,7 @@ def simulate(
 
 
 def _run(
-    data: str, wanted: Wanted, strategies: str, models: str, protocol: SimulationProtocol,
+    data: str, wanted: Wanted, parts: tuple[str, str, str], protocol: SimulationProtocol,
     jobs: int | None, dask: str | None, out: Path | None,
 ) -> dict[str, Any]:  # fmt: skip
     """Check all that can be checked, start the stack, and run."""
@@ -83,7 +103,7 @@ def _run(
     from flows.simulate.results import code_digest
     from infra.settings import read_given
 
-    arms = ask.treatments(strategies, models)
+    arms = ask.treatments(*parts)
     if dask is not None:
         ask.check_dask(dask)
     if out is not None:

@@ -31,7 +31,7 @@ def run(request: Request) -> dict[str, Any]:
 
 @flow(name="simulate", persist_result=False, validate_parameters=False)
 def simulate(request: Request) -> dict[str, Any]:
-    """Run campaigns against known labels, the same for all arms but for strategy and model, and compare.
+    """Run campaigns against known labels, the same for all arms but for strategy, model and labeling, and compare.
 
     Each finished campaign is kept, so that an interrupted simulation goes on where it was.
     """

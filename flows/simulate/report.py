@@ -15,7 +15,7 @@ from tasks.simulation.analysis import Finding, analyse, plain, to_json
 from tasks.simulation.arm import mean_over_repeats
 from tasks.simulation.run import Curve
 from tasks.simulation.treatment import Treatment
-from tasks.simulation.words import conditions, model_sentence, sentence
+from tasks.simulation.words import conditions, labeling_sentence, model_sentence, sentence
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -51,6 +51,7 @@ class Report:
         """Say what the figures show, and under which conditions."""
         said = [sentence(finding) for finding in self.findings]
         said += [one for one in map(model_sentence, self.findings) if one is not None]
+        said += [one for one in map(labeling_sentence, self.findings) if one is not None]
         said += [f"{finding.arm.name}: {alarm}." for finding in self.findings for alarm in finding.alarms]
         told = conditions(self.request.protocol, self.full_mean(self.first_model), self.first_model)
         return [*said, f"All this for: {told}."]
@@ -77,6 +78,7 @@ class Report:
                 **request.protocol.to_json(),
                 "strategies": list(request.strategies),
                 "models": list(request.models),
+                "labelings": list(request.labelings),
             },
             "baseline": self.findings[0].baseline,
             "full": self._full_json(self.first_model),

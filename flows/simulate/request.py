@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from tasks.errors import ServiceUnavailable, UsageError
 from tasks.reference import Reference
+from tasks.simulation.labeling import MAJORITY, labeling_specs
 from tasks.simulation.protocol import SimulationProtocol
 from tasks.simulation.treatment import RANDOM, Treatment, model_specs
 
@@ -41,7 +42,7 @@ class Request:
     data
         Where the matrices lie.
     treatments
-        One arm each, of all strategies with all models; ``random`` among the strategies.
+        One arm each, of all strategies with all models and labelings; ``random`` among the strategies.
     protocol
     out
         Folder of the results.
@@ -76,17 +77,26 @@ class Request:
         """Each once, as they were named."""
         return tuple(dict.fromkeys(one.model for one in self.treatments))
 
+    @property
+    def labelings(self) -> tuple[str, ...]:
+        """Each once, as they were named."""
+        return tuple(dict.fromkeys(one.labeling for one in self.treatments))
 
-def treatments(strategies: str, models: str) -> tuple[Treatment, ...]:
-    """Read the arms: each strategy with each model.
+
+def treatments(strategies: str, models: str, labelings: str = MAJORITY) -> tuple[Treatment, ...]:
+    """Read the arms: each strategy with each model and each labeling.
 
     Raises
     ------
     UsageError
-        As `read_strategies` and `tasks.simulation.treatment.model_specs`.
+        As `read_strategies`, `tasks.simulation.treatment.model_specs` and
+        `tasks.simulation.labeling.labeling_specs`.
     """
     kinds = [str(spec) for spec in model_specs(models)]
-    return tuple(Treatment(name, kind) for name in read_strategies(strategies) for kind in kinds)
+    ways = [str(spec) for spec in labeling_specs(labelings)]
+    return tuple(
+        Treatment(name, kind, way) for name in read_strategies(strategies) for kind in kinds for way in ways
+    )
 
 
 def read_strategies(text: str) -> tuple[str, ...]:

@@ -18,7 +18,14 @@ from tasks.simulation.treatment import Treatment
 # No strategy is called so: a name has no space.
 FULL = "full pool"
 # What decides over a result besides data and settings.
-_CODE = ("tasks.strategies", "tasks.models", "tasks.features", "tasks.evaluation", "tasks.simulation")
+_CODE = (
+    "tasks.strategies",
+    "tasks.models",
+    "tasks.features",
+    "tasks.evaluation",
+    "tasks.truth",
+    "tasks.simulation",
+)
 _LIBRARIES = ("numpy", "scikit-learn", "scipy", "xgboost")
 
 
@@ -26,8 +33,8 @@ _LIBRARIES = ("numpy", "scikit-learn", "scipy", "xgboost")
 class Results:
     """The results of one data set and one set of settings below a folder.
 
-    A result is kept under a key of data, settings, strategy, model and code, so that what no longer holds is not found,
-    and several simulations may share a folder.
+    A result is kept under a key of data, settings, strategy, model, labeling and code, so that what no longer holds is
+    not found, and several simulations may share a folder.
 
     Parameters
     ----------
@@ -48,7 +55,7 @@ class Results:
 
     def key(self, arm: Treatment) -> str:
         """Give what tells an arm's results apart: hexadecimal."""
-        parts = [self.data, self.protocol.of_a_repeat(), arm.strategy, arm.model, self.code]
+        parts = [self.data, self.protocol.of_a_repeat(), arm.strategy, arm.model, arm.labeling, self.code]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
     def read(self, arm: Treatment, repeat: int) -> dict[str, Any] | None:

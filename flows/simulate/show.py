@@ -33,6 +33,8 @@ def tables(document: dict[str, Any]) -> Iterator[Table]:
     if len(document["protocol"]["models"]) > 1:
         yield _metric(document)
         yield _calibration(document)
+    if len(document["protocol"]["labelings"]) > 1:
+        yield _labelings(document)
     if any(_is_auto(arm) for arm in document["arms"]):
         yield _chosen(document)
 
@@ -77,6 +79,34 @@ def _calibration(document: dict[str, Any]) -> Table:
     return table
 
 
+def _labelings(document: dict[str, Any]) -> Table:
+    """Show what an arm's answers became, and half of them against the first labeling with all."""
+    metric = document["protocol"]["metric"]
+    heads = (
+        "answers",
+        "items",
+        "labels right",
+        "half of the answers",
+        f"{metric} against the first with all",
+    )
+    table = _table("how answers became labels", "arm", heads)
+    for arm in document["arms"]:
+        half = arm["halved"]
+        table.add_row(
+            _shown(arm),
+            f"{arm['labels'][-1]:,}",
+            f"{_mean([one[-1] for one in arm['items']]):,.0f}",
+            _number(_mean([one[-1] for one in arm["right"]])),
+            "" if half is None else f"{half['labels']:,}",
+            "" if half is None or half["mean"] is None else _difference(half),
+        )
+    return table
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
+
+
 def _chosen(document: dict[str, Any]) -> Table:
     arms = [arm for arm in document["arms"] if _is_auto(arm)]
     kinds = list(dict.fromkeys(kind for arm in arms for kind in arm["chose"]))
@@ -115,7 +145,9 @@ def _is_auto(arm: dict[str, Any]) -> bool:
 def _first_arm(document: dict[str, Any], arm: dict[str, Any]) -> str:
     first = document["protocol"]["models"][0]
     found = (
-        one["name"] for one in document["arms"] if (one["strategy"], one["model"]) == (arm["strategy"], first)
+        one["name"]
+        for one in document["arms"]
+        if (one["strategy"], one["model"], one["labeling"]) == (arm["strategy"], first, arm["labeling"])
     )
     return str(next(found))
 

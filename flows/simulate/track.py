@@ -14,7 +14,7 @@ from infra.settings import load_settings
 from tasks.models.fitting import AUTO
 from tasks.simulation.analysis import Finding
 from tasks.simulation.arm import mean_over_repeats
-from tasks.simulation.words import chose, model_sentence, sentence
+from tasks.simulation.words import chose, labeling_sentence, model_sentence, sentence
 
 Points = dict[tuple[str, int], float]
 
@@ -50,7 +50,8 @@ def track(request: Request, results: Results, report: Report) -> dict[str, str]:
 def words(finding: Finding) -> str:
     """Say what an arm showed, in Markdown."""
     kinds = chose(finding)
-    said = [sentence(finding), model_sentence(finding), kinds and f"{AUTO} chose: {kinds}.", *finding.alarms]
+    said = [sentence(finding), model_sentence(finding), labeling_sentence(finding)]
+    said += [kinds and f"{AUTO} chose: {kinds}.", *finding.alarms]
     return "\n\n".join(one for one in said if one)
 
 

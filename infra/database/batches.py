@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,19 +19,46 @@ ITEMS_AT_ONCE = 2_000  # payloads are large, and a statement is one string
 
 
 @dataclass(frozen=True)
+class Seat:
+    """One task of an item.
+
+    Parameters
+    ----------
+    price_micro
+        What is held for it: the price of the dearest vendor that may take it.
+    eligible
+        Vendors that may take it; None for all of the campaign.
+    capable
+        Vendors that it may go to when those are late; None for all.
+    """
+
+    price_micro: int
+    eligible: tuple[int, ...] | None = None
+    capable: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True)
 class Pick:
     """One item of a batch.
 
     Parameters
     ----------
     kind
-        ``work`` or ``audit``.
+        ``work``, ``audit`` or ``gold``.
     payload, reason
         JSON texts: what the vendor sees, and why the item was chosen.
     rank
         1 = most worth labeling, in its kind.
     pick_key
-        48-bit random number: the order in which vendors get tasks tells them nothing.
+        48-bit random number: within a priority, the order in which vendors get tasks tells them nothing.
+    seats
+        Its tasks; at least one.
+    priority
+        0 = done first, to 9.
+    expected
+        The known label of a gold item.
+    witness
+        What a model that had not seen its label said of it, by class.
     """
 
     item_id: str
@@ -41,6 +69,27 @@ class Pick:
     reason: str
     inclusion_probability: float | None
     pick_key: int
+    seats: tuple[Seat, ...]
+    priority: int = 0
+    expected: str | None = None
+    witness: tuple[float, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Schema:
+    """What vendors are asked; a change of it is a new version.
+
+    Parameters
+    ----------
+    task
+        ``classification`` or ``multilabel``.
+    instructions
+        For the people who label.
+    """
+
+    task: str
+    classes: tuple[str, ...]
+    instructions: str = ""
 
 
 @dataclass(frozen=True)
@@ -64,8 +113,8 @@ def publish(
     round_: Round,
     picks: Sequence[Pick],
     *,
-    overlap: int,
-    price_micro: int,
+    schema: Schema,
+    exclusive: bool,
     due_seconds: int,
     limits: Limits,
 ) -> bool:
@@ -73,8 +122,10 @@ def publish(
 
     Parameters
     ----------
-    price_micro
-        Held for each task: the dearest of the campaign's vendors.
+    exclusive
+        Whether each task of an item goes to another vendor; else to another person.
+    due_seconds
+        From now until what is still open is withdrawn.
 
     Returns
     -------
@@ -91,22 +142,23 @@ def publish(
     check_ids((pick.item_id for pick in picks), f"campaign {round_.campaign}, round {round_.number}")
     sql = statements("batches")
     with transaction(engine) as connection:
-        values = {"round_id": round_.round_id, "seconds": due_seconds}
+        values: dict[str, Any] = {"round_id": round_.round_id, "seconds": due_seconds}
         if connection.execute(sql["mark_published"], values).rowcount == 0:
             return False
-        _check_budget(connection, round_, len(picks), len(picks) * overlap * price_micro, limits)
+        bought = sum(pick.kind != "gold" for pick in picks)
+        price = sum(seat.price_micro for pick in picks for seat in pick.seats)
+        _check_budget(connection, round_, bought, price, limits)
+        version = _store_schema(connection, round_, schema)
         for start in range(0, len(picks), ITEMS_AT_ONCE):
             some = picks[start : start + ITEMS_AT_ONCE]
-            connection.execute(sql["insert_items"], _item_columns(round_, some, overlap))
-        task_values = {
-            "round_id": round_.round_id,
-            "item_ids": [pick.item_id for pick in picks],
-            "pick_keys": [pick.pick_key for pick in picks],
-            "overlap": overlap,
-            "price_micro": price_micro,
-        }
-        connection.execute(sql["insert_tasks"], task_values)
+            connection.execute(sql["insert_items"], _item_columns(round_, some))
+        gold = {pick.item_id: pick.expected for pick in picks if pick.expected is not None}
+        values = {"round_id": round_.round_id, "item_ids": list(gold), "expected": list(gold.values())}
+        connection.execute(sql["insert_gold"], values)
+        connection.execute(sql["insert_tasks"], _task_columns(round_, picks) | {"exclusive": exclusive})
         connection.execute(sql["reserve"], {"round_id": round_.round_id})
+        opened = {"campaign": round_.campaign, "schema": {"id": round_.campaign, "version": version}}
+        _tell(connection, round_, "batch.opened", opened)
     return True
 
 
@@ -146,7 +198,30 @@ def _check_budget(connection: sa.Connection, round_: Round, items: int, price: i
         )
 
 
-def _item_columns(round_: Round, picks: Sequence[Pick], overlap: int) -> dict[str, Any]:
+def _store_schema(connection: sa.Connection, round_: Round, schema: Schema) -> int:
+    """Give the version of the schema that the round's vendors get; a changed one is a new version."""
+    sql = statements("batches")
+    row = (
+        connection.execute(sql["newest_schema"], {"campaign_id": round_.campaign_id}).mappings().one_or_none()
+    )
+    wanted = {"task": schema.task, "classes": list(schema.classes), "instructions": schema.instructions}
+    version = 1 if row is None else row["version"]
+    if row is None or {key: row[key] for key in wanted} != wanted:
+        version += row is not None
+        values = {"campaign_id": round_.campaign_id, "version": version, **wanted}
+        connection.execute(sql["insert_schema"], values | {"classes": json.dumps(wanted["classes"])})
+        if version > 1:
+            _tell(connection, round_, "schema.published", {"id": round_.campaign, "version": version})
+    connection.execute(sql["set_schema"], {"round_id": round_.round_id, "version": version})
+    return version
+
+
+def _tell(connection: sa.Connection, round_: Round, kind: str, body: dict[str, Any]) -> None:
+    values = {"campaign_id": round_.campaign_id, "kind": kind, "body": json.dumps(body)}
+    connection.execute(statements("batches")["tell_vendors"], values)
+
+
+def _item_columns(round_: Round, picks: Sequence[Pick]) -> dict[str, Any]:
     return {
         "round_id": round_.round_id,
         "campaign_id": round_.campaign_id,
@@ -157,5 +232,26 @@ def _item_columns(round_: Round, picks: Sequence[Pick], overlap: int) -> dict[st
         "scores": [pick.score for pick in picks],
         "reasons": [pick.reason for pick in picks],
         "probabilities": [pick.inclusion_probability for pick in picks],
-        "overlap": overlap,
+        "needs": [len(pick.seats) for pick in picks],
+        "priorities": [pick.priority for pick in picks],
+        "witnesses": [as_array(pick.witness) for pick in picks],
     }
+
+
+def _task_columns(round_: Round, picks: Sequence[Pick]) -> dict[str, Any]:
+    tasks = [(pick, number, seat) for pick in picks for number, seat in enumerate(pick.seats, start=1)]
+    return {
+        "round_id": round_.round_id,
+        "item_ids": [pick.item_id for pick, _, _ in tasks],
+        "task_nos": [number for _, number, _ in tasks],
+        # The more urgent first, then breadth first: every item's first task before any item's second.
+        "pick_keys": [(pick.priority << 56) | (number << 48) | pick.pick_key for pick, number, _ in tasks],
+        "prices": [seat.price_micro for _, _, seat in tasks],
+        "eligible": [as_array(seat.eligible) for _, _, seat in tasks],
+        "capable": [as_array(seat.capable) for _, _, seat in tasks],
+    }
+
+
+def as_array(values: Sequence[float] | None) -> str | None:
+    """Write numbers as Postgres reads an array: arrays of arrays of different lengths have no other way in."""
+    return None if values is None else "{" + ",".join(map(str, values)) + "}"

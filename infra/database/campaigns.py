@@ -40,11 +40,23 @@ class CampaignRow:
 
 @dataclass(frozen=True)
 class Offer:
-    """What a campaign pays a vendor."""
+    """What a campaign pays a vendor, and what it lets it hold.
+
+    Parameters
+    ----------
+    lease_seconds
+        How long a vendor may hold a task without prolonging it.
+    max_open
+        Tasks of the campaign that it may hold at once; None for as many as it may hold anywhere.
+    correction_seconds
+        How long after it was taken an answer may be corrected.
+    """
 
     vendor: str
     price_micro: int
     lease_seconds: int
+    max_open: int | None = None
+    correction_seconds: int = 7 * 24 * 3600
 
 
 @dataclass(frozen=True)
@@ -89,6 +101,8 @@ def register(
                     "name": offer.vendor,
                     "price_micro": offer.price_micro,
                     "lease_seconds": offer.lease_seconds,
+                    "max_open": offer.max_open,
+                    "correction_seconds": offer.correction_seconds,
                 },
             )
         names = [offer.vendor for offer in offers]

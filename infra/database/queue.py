@@ -1,27 +1,22 @@
-"""The operator's side of the queue: lapsed leases, closing a round, vendors and their logins.
+"""The queue's upkeep: lapsed leases, the claim's low-water mark, closing a round.
 
 Vendors use the functions of the schema ``vendor`` and nothing else.
 """
 
 from __future__ import annotations
 
-import secrets
-from typing import Any
-
 import sqlalchemy as sa
 
 from infra.database.engine import transaction
 from infra.database.rounds import Round
 from infra.database.statements import statements
-from tasks.errors import SettingsError
 
 MAX_ATTEMPTS = 10
 EXPIRE_AT_ONCE = 10_000
-IDLE_TRANSACTION = "60s"
 
 
 def expire(engine: sa.Engine) -> dict[str, int]:
-    """Free the tasks of lapsed leases.
+    """Free the tasks of lapsed leases, and let claims begin where free tasks are.
 
     Returns
     -------
@@ -36,7 +31,11 @@ def expire(engine: sa.Engine) -> dict[str, int]:
         for state in states:
             counts[state] += 1
         if len(states) < EXPIRE_AT_ONCE:
-            return counts
+            break
+    with transaction(engine) as connection:
+        connection.execute(statements("queue")["lock_published_rounds"])
+        connection.execute(statements("queue")["low_water"])
+    return counts
 
 
 def withdraw_overdue(engine: sa.Engine, round_: Round, close_share: float) -> bool:
@@ -64,81 +63,27 @@ def withdraw_overdue(engine: sa.Engine, round_: Round, close_share: float) -> bo
             .mappings()
             .one()
         )
-        if counts["complete"] == counts["items"]:
-            return True
+        # Gold is measured with while there is work; nobody waits for it.
         if not row["overdue"] and counts["complete"] < close_share * counts["items"]:
             return False
-        _withdraw(connection, round_)
+        locked = connection.execute(sql["lock_open_items"], {"round_id": round_.round_id}).scalars()
+        cancel_items(connection, list(locked))
         return not connection.execute(sql["has_open_items"], {"round_id": round_.round_id}).scalar_one()
 
 
-def _withdraw(connection: sa.Connection, round_: Round) -> None:
+def cancel_items(connection: sa.Connection, locked: list[int]) -> list[int]:
+    """Cancel the open tasks of items that this transaction holds locked, and release their money.
+
+    Returns
+    -------
+    list of int
+        The items that it was done for; the others have a task that a vendor's call holds at this moment.
+    """
     # The order of all locks: items by id, tasks by id. `held_items` then looks anew at what came meanwhile.
     sql = statements("queue")
-    locked = list(connection.execute(sql["lock_open_items"], {"round_id": round_.round_id}).scalars())
     tasks = list(connection.execute(sql["lock_open_tasks"], {"items": locked}).scalars())
     held = set(connection.execute(sql["held_items"], {"items": locked, "tasks": tasks}).scalars())
     items = [item for item in locked if item not in held]
     connection.execute(sql["cancel_tasks"], {"items": items})
     connection.execute(sql["settle_open_items"], {"items": items})
-
-
-def add_vendor(engine: sa.Engine, name: str) -> None:
-    """Register a vendor; a no-op for a known one."""
-    with transaction(engine) as connection:
-        connection.execute(statements("queue")["create_vendor"], {"name": name})
-
-
-def give_login(engine: sa.Engine, name: str) -> str:
-    """Give a vendor its own database login, or a fresh password for the one it has.
-
-    Returns
-    -------
-    str
-        The URL with which it reaches the functions of the schema ``vendor``; the password is shown once.
-
-    Raises
-    ------
-    SettingsError
-        When our own login may not create roles.
-    """
-    password = secrets.token_urlsafe(24)
-    try:
-        with transaction(engine) as connection:
-            row = connection.execute(statements("queue")["create_vendor"], {"name": name}).mappings().one()
-            role = row["db_role"] or f"lr_vendor_{secrets.token_hex(6)}"
-            _set_login(connection, role, password)
-            connection.execute(statements("queue")["set_vendor_login"], {"name": name, "db_role": role})
-    except sa.exc.ProgrammingError as error:
-        why = str(error.orig).strip().splitlines()[0]
-        raise SettingsError(
-            f"vendor {name}: no login could be made: {why} (our login needs CREATEROLE)"
-        ) from error
-    return engine.url.set(drivername="postgresql", username=role, password=password).render_as_string(
-        hide_password=False
-    )
-
-
-def _set_login(connection: sa.Connection, role: str, password: str) -> None:
-    from psycopg2.extensions import encrypt_password
-
-    # A database that was restored on another server knows a login that is not there.
-    known = connection.execute(statements("queue")["role_exists"], {"role": role}).scalar_one()
-    # The server sees the SCRAM verifier only, and so does its log.
-    driver: Any = connection.connection.driver_connection
-    verifier = encrypt_password(password, role, scope=driver, algorithm="scram-sha-256")
-    # Role and verifier are made of letters, digits and `_+/=:$-`: nothing to quote.
-    verb = "ALTER" if known else "CREATE"
-    connection.exec_driver_sql(f"{verb} ROLE {role} LOGIN INHERIT CONNECTION LIMIT 8 PASSWORD '{verifier}'")
-    connection.exec_driver_sql(f"GRANT labelrounds_vendor TO {role}")
-    # A client that forgets to commit would hold its tasks, which no sweep can see, for ever.
-    connection.exec_driver_sql(
-        f"ALTER ROLE {role} SET idle_in_transaction_session_timeout = '{IDLE_TRANSACTION}'"
-    )
-
-
-def list_vendors(engine: sa.Engine) -> list[dict[str, Any]]:
-    """Read all vendors with what they hold, answered and earned."""
-    with transaction(engine) as connection:
-        rows = connection.execute(statements("queue")["list_vendors"]).mappings().all()
-    return [dict(row) for row in rows]
+    return items

@@ -32,6 +32,10 @@ class Round:
         Outputs of the steps that are done; ``model`` stays None after a cold start.
     measures
         Estimates with intervals, counts and stop signals.
+    schema_version
+        Of the label schema that vendors were given; None before publishing.
+    pick_low
+        Where vendors' claims begin to look for free tasks.
     """
 
     round_id: int
@@ -59,6 +63,8 @@ class Round:
     published_at: datetime | None
     due_at: datetime | None
     closed_at: datetime | None
+    schema_version: int | None
+    pick_low: int
 
     @classmethod
     def from_row(cls, row: sa.RowMapping) -> Round:
@@ -84,12 +90,24 @@ class Round:
 def driving(engine: sa.Engine, campaign: str) -> Iterator[None]:
     """Hold the campaign while a process drives its round.
 
-    A session-level advisory lock on a connection of its own: it vanishes with the process, however it ends.
-
     Raises
     ------
     RoundBusy
         When another process holds it.
+    """
+    with holding(engine, f"labelrounds:{campaign}") as held:
+        if not held:
+            raise RoundBusy(
+                f"campaign {campaign}: another process drives its round at this moment; nothing was done"
+            )
+        yield
+
+
+@contextmanager
+def holding(engine: sa.Engine, key: str) -> Iterator[bool]:
+    """Try to take a lock for the time of the block; give whether it was free.
+
+    A session-level advisory lock on a connection of its own: it vanishes with the process, however it ends.
     """
     sql = statements("locks")
     try:
@@ -97,12 +115,8 @@ def driving(engine: sa.Engine, campaign: str) -> Iterator[None]:
     except sa.exc.OperationalError as error:
         raise unavailable(engine, error) from error
     with connection:
-        if not connection.execute(sql["try_lock"], {"key": f"labelrounds:{campaign}"}).scalar_one():
-            raise RoundBusy(
-                f"campaign {campaign}: another process drives its round at this moment; nothing was done"
-            )
         try:
-            yield
+            yield bool(connection.execute(sql["try_lock"], {"key": key}).scalar_one())
         finally:
             # Not back to the pool: closing the session is what frees the lock.
             connection.invalidate()

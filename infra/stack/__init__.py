@@ -1,4 +1,4 @@
-"""The embedded stack: PostgreSQL, S3, MLflow and Prefect as real servers on 127.0.0.1, out of packages.
+"""The embedded stack: PostgreSQL, S3, MLflow, Prefect and the vendors' gateway as real servers on 127.0.0.1.
 
 Servers outlive the command that started them. A part that the settings replace is not started.
 """

@@ -28,7 +28,7 @@ class PartStatus:
     Parameters
     ----------
     name
-        ``postgres``, ``s3``, ``mlflow``, ``prefect`` or ``worker``.
+        ``postgres``, ``s3``, ``gateway``, ``mlflow``, ``prefect`` or ``worker``.
     address
         Where it is, without secrets.
     pid
@@ -108,7 +108,7 @@ def down(home: Path, progress: Progress | None = None) -> None:
         state.withdraw()
         parts = all_parts()
         # The servers that use others go first.
-        for names in (("worker",), ("mlflow", "prefect"), ("postgres", "s3")):
+        for names in (("worker",), ("gateway", "mlflow", "prefect"), ("postgres", "s3")):
             with ThreadPoolExecutor(len(names)) as threads:
                 for _ in threads.map(lambda name: _end(parts[name], place, state, report), names):
                     pass
@@ -241,6 +241,7 @@ def _external(name: str, given: Given) -> PartStatus:
         "s3": lambda: _check_s3(given),
         "mlflow": lambda: answer(f"{address}/health") if address.startswith("http") else None,
         "prefect": lambda: answer(f"{address}/health"),
+        "gateway": lambda: answer(f"{address}/healthz"),
     }[name]
     reason = _failure(check)
     shown = "Amazon S3" if name == "s3" and address == AMAZON else _without_secret(address)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from infra.settings import QUIET, Given, without_proxy
-from infra.stack import postgres, seaweed, worker
+from infra.stack import gateway, postgres, seaweed, worker
 from infra.stack.place import Place
 from infra.stack.processes import Command
 
@@ -97,6 +97,19 @@ def all_parts() -> dict[str, Part]:
             seaweed.finish,
             seaweed.offers,
             lambda given: given.s3_endpoint_url,
+        ),
+        Part(
+            "gateway",
+            ("http",),
+            frozenset({"postgres", "s3"}),
+            gateway.mark,
+            gateway.prepare,
+            gateway.command,
+            lambda place: answer(f"http://127.0.0.1:{place.port('gateway')}/healthz"),
+            lambda place: None,
+            lambda place: {"gateway_url": f"http://127.0.0.1:{place.port('gateway')}"},
+            lambda given: given.gateway_url,
+            stop_seconds=30,
         ),
         Part(
             "mlflow",

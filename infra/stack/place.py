@@ -13,6 +13,8 @@ SECRETS = (
     "s3_secret_access_key",
     "seaweed_jwt_key",
     "seaweed_admin_password",
+    "gateway_role",
+    "gateway_password",
 )
 
 

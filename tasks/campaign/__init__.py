@@ -15,9 +15,9 @@ from tasks.campaign.model import (
     Schedule,
     Stop,
     Target,
-    Vendor,
 )
 from tasks.campaign.strategy import Quotas, StrategyChoice
+from tasks.campaign.vendors import Gold, Truth, Vendor
 
 __all__ = [
     "Batch",
@@ -26,6 +26,7 @@ __all__ = [
     "Close",
     "ColdStart",
     "ColumnChoice",
+    "Gold",
     "LabelFile",
     "ModelChoice",
     "Plateau",
@@ -35,6 +36,7 @@ __all__ = [
     "Stop",
     "StrategyChoice",
     "Target",
+    "Truth",
     "Vendor",
     "load_campaign",
     "parse_campaign",

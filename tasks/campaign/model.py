@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
@@ -28,6 +29,7 @@ from tasks.campaign.values import (
     micro,
     parameter,
 )
+from tasks.campaign.vendors import Gold, Relabel, Truth, Vendor
 from tasks.campaign.weak import LabelingFunction, rule_columns
 from tasks.pool.spec import PoolSpec
 from tasks.predictions.spec import PredictionSpec
@@ -151,19 +153,6 @@ class ModelChoice(Part):
         return {name: parameter(name, item) for name, item in value.items()}
 
 
-class Vendor(Part):
-    """Who may label, and at what price."""
-
-    name: Name
-    price: Amount
-    lease_minutes: Annotated[Number, Field(gt=0, le=60 * 24 * 90)] = 60
-
-    @property
-    def price_micro(self) -> int:
-        """Price of one answer in micro units."""
-        return micro(self.price)
-
-
 class Close(Part):
     """When a round is over."""
 
@@ -230,6 +219,13 @@ class Campaign(Part):
     predictions: Predictions | None = None
     vendors: Annotated[tuple[Vendor, ...], Field(min_length=1)]
     overlap: Annotated[Whole, Field(ge=1, le=15)] = 1
+    distinct_by: Literal["vendor", "annotator"] = "vendor"
+    instructions: str = ""
+    truth: Truth = Truth()
+    relabel: Relabel = "off"
+    gold: Gold | None = None
+    reroute_after_hours: Annotated[Number, Field(gt=0, le=24 * 365)] | None = None
+    corrections_hours: Annotated[Number, Field(ge=0, le=24 * 365)] = 168.0
     close: Close = Close()
     metric: Metric | None = None
     stop: Stop = Stop()
@@ -238,13 +234,24 @@ class Campaign(Part):
 
     @property
     def answer_price_micro(self) -> int:
-        """What is held for one answer, in micro units: the price of the dearest vendor."""
+        """What is held for one answer, in micro units: the price of the dearest vendor, seniors among them."""
         return max(vendor.price_micro for vendor in self.vendors)
 
-    @property
-    def item_price_micro(self) -> int:
-        """What is held for one item with its overlap, in micro units."""
-        return self.answer_price_micro * self.overlap
+    def cost_micro(self, items: int) -> int:
+        """Give what is held at most for a batch of so many items, gold among it, in micro units."""
+        answers = items * self.overlap
+        if self.gold is not None and items:
+            # One of rounding for each vendor.
+            answers += math.ceil(self.gold.share * answers) + len(self.vendors)
+        return answers * self.answer_price_micro
+
+    def affordable(self, money_micro: int, most: int) -> int:
+        """Give how many items, at most `most`, a batch may have for so much money."""
+        low, high = 0, max(0, most)
+        while low < high:
+            middle = (low + high + 1) // 2
+            low, high = (middle, high) if self.cost_micro(middle) <= money_micro else (low, middle - 1)
+        return low
 
     @property
     def pool_spec(self) -> PoolSpec:
@@ -256,7 +263,9 @@ class Campaign(Part):
             uri=self.pool.uri,
             id=self.pool.id,
             payload=tuple(
-                dict.fromkeys((*self.pool.payload, *group, *rule_columns(self.labeling_functions)))
+                dict.fromkeys(
+                    (*self.pool.payload, *group, *rule_columns(self.labeling_functions), *self.skill_columns)
+                )
             ),
             text=choice.text,
             numeric=choice.numeric,
@@ -269,6 +278,11 @@ class Campaign(Part):
             seed=self.seed,
             bare=self.predictions is not None,
         )
+
+    @property
+    def skill_columns(self) -> tuple[str, ...]:
+        """Columns that say which vendor is able to label an item."""
+        return tuple(dict.fromkeys(column for vendor in self.vendors for column in vendor.skills))
 
     @property
     def prediction_spec(self) -> PredictionSpec | None:

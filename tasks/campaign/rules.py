@@ -13,6 +13,7 @@ from tasks.campaign.predictions import broken_predictions
 from tasks.campaign.source import Path
 from tasks.campaign.strategy import NOT_KNOWN, StrategyChoice
 from tasks.campaign.values import METRICS_OF_TASK
+from tasks.campaign.vendors import broken_vendors
 from tasks.campaign.weak import broken_labeling_functions
 from tasks.errors import UsageError
 from tasks.grammar import Spec
@@ -90,9 +91,7 @@ def _vendor_rules(values: Mapping[str, Any]) -> Broken:
         ("vendors",), [item for item in names if isinstance(item[1], str)], "vendor"
     ):
         yield (*place, "name"), message
-    overlap = values.get("overlap")
-    if _is_count(overlap) and vendors and overlap > len(vendors):
-        yield ("overlap",), f"must be at most the number of vendors, {len(vendors)}, not {overlap}"
+    yield from broken_vendors(values)
 
 
 def _strategy_rules(values: Mapping[str, Any], find: Callable[[Spec, int | None], object] | None) -> Broken:

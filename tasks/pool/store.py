@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Protocol
 from urllib.parse import unquote, urlsplit
@@ -22,11 +22,14 @@ class StoredObject:
         The store's fingerprint of the content; equal ETags mean equal content.
     size
         Bytes.
+    modified
+        When it was written, in seconds since 1970 by the store's clock; 0 where that is not known.
     """
 
     uri: str
     etag: str
     size: int
+    modified: float = field(default=0.0, compare=False)
 
 
 class ObjectStore(Protocol):
@@ -74,7 +77,8 @@ class LocalStore:
         base = uri.rstrip("/")
         for below, path in sorted((path.relative_to(root).as_posix(), path) for path in files):
             name = base if path == root else f"{base}/{below}"
-            yield StoredObject(name, _etag(path), path.stat().st_size)
+            status = path.stat()
+            yield StoredObject(name, _etag(path), status.st_size, status.st_mtime)
 
     def open(self, uri: str, *, etag: str | None = None) -> BinaryIO:
         """Open a file for reading; with `etag`, only when it is unchanged."""

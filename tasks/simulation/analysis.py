@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -40,6 +40,23 @@ class Checkpoint:
 
 
 @dataclass(frozen=True)
+class Halved:
+    """An arm with half of the answers against its first labeling with all of them.
+
+    Attributes
+    ----------
+    labels, of : int
+        Answers of the arm, at most half as many as there are in all, and all.
+    difference : Difference
+        Of the reported metric; positive = the arm is better for half the price.
+    """
+
+    labels: int
+    of: int
+    difference: Difference
+
+
+@dataclass(frozen=True)
 class Finding:
     """What one arm showed.
 
@@ -47,18 +64,22 @@ class Finding:
     ----------
     arm : Arm
     baseline : str
-        Name of the arm that all are measured against: ``random``, with the model that was named first.
+        Name of the arm that all are measured against: ``random``, with the model and labeling that were named first.
     first_model : str
-        Name of the arm of the same strategy with the model that was named first; this arm itself where that is it.
+        Name of the arm with another model, the one that was named first; this arm itself where that is it.
+    first_labeling : str
+        The same for the labeling.
     labels_to : dict of str to (float or None)
         Level -> labels at which the mean curve first reaches it.
     against : dict of str to Difference
-        Of the area under the curve to the baseline, to `first_model` and to ``margin`` with the first model, where
-        they ran and are not this arm; positive = better.
+        Of the area under the curve to the baseline, to `first_model`, `first_labeling` and to ``margin`` with the
+        first of both, where they ran and are not this arm; positive = better.
     saved : float or None
         How many times fewer labels than the baseline it needs to reach the baseline's end, both on their mean curves.
     alarms : tuple of str
         Where two metrics part.
+    halved : Halved or None
+        Against `first_labeling`; None where that is this arm, or the curve begins beyond half of the answers.
     checkpoints : tuple of Checkpoint
         At the ends, and where the curve was measured nearest to 10, 20, 30, 50, 100, ... labels.
     """
@@ -66,10 +87,12 @@ class Finding:
     arm: Arm
     baseline: str
     first_model: str
+    first_labeling: str
     labels_to: dict[str, float | None]
     against: dict[str, Difference]
     saved: float | None
     alarms: tuple[str, ...]
+    halved: Halved | None
     checkpoints: tuple[Checkpoint, ...]
 
 
@@ -85,7 +108,7 @@ def analyse(
     Parameters
     ----------
     curves : mapping
-        Treatment -> its curves by repeat; ``random`` with the model of the first treatment among them.
+        Treatment -> its curves by repeat; ``random`` with model and labeling of the first treatment among them.
     full : sequence
         Metrics of the whole pool's labels with that model, by repeat.
     metric : str
@@ -108,22 +131,31 @@ def checkpoints(labels: Sequence[int]) -> list[int]:
 
 def _finding(arm: Arm, arms: Mapping[Treatment, Arm], full: float, seed: int) -> Finding:
     random = arms[baseline(arms)]
-    model = random.treatment.model
     levels = {name: full - random.sign * below for name, below in _BELOW_FULL.items()}
     levels[RANDOM_END] = float(random.mean[-1])
     labels_to = {name: arm.labels_to(level) if np.isfinite(level) else None for name, level in levels.items()}
-    first = arms[Treatment(arm.treatment.strategy, model)]
-    margin = arms.get(Treatment(MARGIN, model))
-    rivals = {one.name: one for one in (random, first, margin) if one is not None and one is not arm}
+    first = arms[replace(arm.treatment, model=random.treatment.model)]
+    plain = arms[replace(arm.treatment, labeling=random.treatment.labeling)]
+    margin = arms.get(replace(random.treatment, strategy=MARGIN))
+    rivals = {one.name: one for one in (random, first, plain, margin) if one is not None and one is not arm}
     against = {
         name: _difference(np.array(arm.aubc), np.array(one.aubc), arm, seed) for name, one in rivals.items()
     }
     ours, theirs = labels_to[RANDOM_END], random.labels_to(levels[RANDOM_END])
     saved = theirs / ours if ours and theirs and arm is not random else None
     return Finding(
-        arm, random.name, first.name, labels_to, against, saved,
-        tuple(_alarms(arm, random, seed)), tuple(_checkpoints(arm, rivals, seed)),
+        arm, random.name, first.name, plain.name, labels_to, against, saved,
+        tuple(_alarms(arm, random, seed)), _halved(arm, plain, seed), tuple(_checkpoints(arm, rivals, seed)),
     )  # fmt: skip
+
+
+def _halved(arm: Arm, plain: Arm, seed: int) -> Halved | None:
+    end = plain.labels[-1]
+    within = [step for step, labels in enumerate(arm.labels) if 2 * labels <= end]
+    if arm is plain or not within:
+        return None
+    ours, theirs = arm.values(arm.metric)[:, within[-1]], plain.values(arm.metric)[:, -1]
+    return Halved(arm.labels[within[-1]], end, _difference(ours, theirs, arm, seed))
 
 
 def _checkpoints(arm: Arm, rivals: Mapping[str, Arm], seed: int) -> list[Checkpoint]:
@@ -179,6 +211,7 @@ def to_json(finding: Finding) -> dict[str, Any]:
         "name": arm.name,
         "strategy": arm.treatment.strategy,
         "model": arm.treatment.model,
+        "labeling": arm.treatment.labeling,
         "labels": arm.labels,
         "metric": plain(arm.values(arm.metric)),
         "mean": plain(arm.mean),
@@ -194,9 +227,16 @@ def to_json(finding: Finding) -> dict[str, Any]:
         "seconds_select": arm.seconds_select,
         "seconds_train": arm.seconds_train,
         "cold_steps": [curve.cold_steps for curve in arm.curves],
+        "halved": _halved_json(finding.halved),
+        "items": [curve.items for curve in arm.curves],
+        "right": [curve.right for curve in arm.curves],
         "alarms": list(finding.alarms),
         "metrics": {name: plain(arm.values(name)) for name in arm.metrics},
     }
+
+
+def _halved_json(one: Halved | None) -> dict[str, Any] | None:
+    return None if one is None else {"labels": one.labels, "of": one.of, **one.difference.to_json()}
 
 
 def _checkpoint(one: Checkpoint) -> dict[str, Any]:

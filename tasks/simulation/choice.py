@@ -45,19 +45,14 @@ class Labelled:
         What their labels say.
     sources : object (m,)
         Which strategy, or part of one, chose each; ``''`` for the first labels.
+    confidence : float64 (m,), optional
+        How sure the labels are; without it they are taken as certain.
     """
 
     rows: Ints
     classes: Ints
     sources: NDArray[Any]
-
-    def plus(self, rows: Ints, classes: Ints, sources: NDArray[Any]) -> Labelled:
-        """Add a batch."""
-        return Labelled(
-            np.concatenate([self.rows, rows]),
-            np.concatenate([self.classes, classes]),
-            np.concatenate([self.sources, sources]),
-        )
+    confidence: NDArray[np.float64] | None = None
 
     def too_few(self, classes: tuple[str, ...], least: int) -> bool:
         """Tell whether there are too few labels for a model to choose."""

@@ -7,9 +7,19 @@ from typing import Any
 
 from tasks.errors import UsageError
 from tasks.evaluation import METRICS
+from tasks.simulation.vendors import vendors_of
 
 # What one repeat of one arm depends on; more repeats or another metric find the same results again.
-_OF_A_REPEAT = ("seed_labels", "batch", "budget", "test_fraction", "noise", "seed", "min_per_class")
+_OF_A_REPEAT = (
+    "seed_labels",
+    "batch",
+    "budget",
+    "test_fraction",
+    "noise",
+    "vendors",
+    "seed",
+    "min_per_class",
+)
 
 
 @dataclass(frozen=True)
@@ -19,17 +29,19 @@ class SimulationProtocol:
     Attributes
     ----------
     seed_labels : int
-        Labels drawn at random before the first choice; each curve begins there.
+        Answers for items drawn at random before the first choice; each curve begins there.
     batch : int
-        Labels bought a step.
+        Answers bought a step: labels, where each item gets one.
     budget : int
-        Labels in all, the seed labels among them.
+        Answers in all, the first ones among them.
     repeats : int
         Campaigns an arm, each with a split, first labels and seed of its own.
     test_fraction : float
         Share of the items that only measures, 0 to 1.
     noise : float
         Chance that a label of the pool part is answered with another class. The test part is never wrong.
+    vendors : str
+        Vendors with error rates of their own, instead of `noise`: see `tasks.simulation.vendors.vendors_of`.
     metric : str
         The one that is reported, of `tasks.evaluation.METRICS`; all are recorded.
     seed : int
@@ -49,6 +61,7 @@ class SimulationProtocol:
     repeats: int = 10
     test_fraction: float = 0.4
     noise: float = 0.0
+    vendors: str = ""
     metric: str = "accuracy"
     seed: int = 0
     min_per_class: int = 2
@@ -63,6 +76,8 @@ class SimulationProtocol:
             )
         if not 0 <= self.noise < 1:
             raise UsageError(f"{_option('noise')} must be at least 0 and below 1, not {self.noise:g}.")
+        if vendors_of(self.vendors) and self.noise:
+            raise UsageError("--noise and --vendors both say how often answers are wrong: give one of them.")
         if self.metric not in METRICS:
             raise UsageError(f"There is no metric {self.metric!r}; there are: {', '.join(METRICS)}.")
         if self.budget <= self.seed_labels:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from tasks.pool.sampling import purpose_key
 from tasks.simulation.protocol import SimulationProtocol
+from tasks.simulation.vendors import Desk
 
 Ints = NDArray[np.int64]
 
@@ -24,7 +25,9 @@ class Split:
     first : int64
         Rows of the pool whose labels are known before the first choice.
     answers : int64 (n,)
-        The class that each row's label says: the true one, or with noise another.
+        The class that the first answer for each row says: the true one, or a wrong one.
+    desk : Desk
+        Gives these and further answers.
     seed : int
         Of the repeat's models and choices.
     """
@@ -33,6 +36,7 @@ class Split:
     test: Ints
     first: Ints
     answers: Ints
+    desk: Desk
     seed: int
 
 
@@ -59,7 +63,8 @@ def split(y: Ints, n_classes: int, protocol: SimulationProtocol, repeat: int) ->
     pool = np.setdiff1d(np.arange(len(y)), test)
     protocol.fitted(len(pool))
     first = np.sort(_draws(seed, "first labels").permutation(pool)[: protocol.seed_labels])
-    return Split(pool, test, first, _answers(y, n_classes, protocol.noise, _draws(seed, "noise")), seed)
+    desk = Desk.of(y, n_classes, protocol.noise, protocol.vendors, seed)
+    return Split(pool, test, first, desk.nth(0)[0], desk, seed)
 
 
 def _draws(seed: int, purpose: str) -> np.random.Generator:
@@ -74,10 +79,3 @@ def _test_part(y: Ints, n_classes: int, share: float, rng: np.random.Generator) 
         size = int(np.clip(round(share * len(own)), min(1, len(own) - 1), max(0, len(own) - 1)))
         parts.append(own[: max(0, size)])
     return np.sort(np.concatenate(parts))
-
-
-def _answers(y: Ints, n_classes: int, noise: float, rng: np.random.Generator) -> Ints:
-    """Replace a share of the labels by another class, drawn uniformly from the rest."""
-    wrong = rng.random(len(y)) < noise
-    other = rng.integers(1, n_classes, len(y))
-    return np.where(wrong, (y + other) % n_classes, y)

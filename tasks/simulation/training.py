@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tasks.grammar import Spec
 from tasks.models import Examples, Model, Setting, fit_model
@@ -14,6 +15,8 @@ from tasks.models.boosting import fit_boosted
 from tasks.models.fitting import AUTO
 from tasks.simulation.choice import Labelled, named
 from tasks.simulation.data import LabelledData
+
+Floats = NDArray[np.float32]
 
 # Labels that make `auto` choose the kind anew, as a multiple of those at the last choice.
 _GROWTH = 1.2
@@ -45,17 +48,35 @@ class Trainer:
         self.data, self.setting = data, setting_of(data, model, seed)
         self.kinds: list[str] = []
         self.seconds: list[float] = []
-        self._wanted, self._compares = model.name, comparisons(steps)
+        self._wanted, self._steps, self._compares = model.name, list(steps), comparisons(steps)
+        self._step = 0
 
-    def train(self, labelled: Labelled) -> Model:
-        """Train on the labels so far."""
+    def train(self, labelled: Labelled) -> tuple[Model, Floats | None]:
+        """Train on the labels so far.
+
+        Returns
+        -------
+        model : Model
+        unseen : float32 (m, n_classes) or None
+            What models that did not see a labelled item say of it; None with too few labels.
+        """
         begun = time.thread_time()
-        kept = self._wanted == AUTO and len(labelled.rows) not in self._compares
+        kept = self._wanted == AUTO and self._steps[self._step] not in self._compares
         kind = self.kinds[-1] if kept else self._wanted
-        model = fit_model(kind, examples_of(self.data, labelled), self.setting).model
+        fitted = fit_model(kind, examples_of(self.data, labelled), self.setting)
         self.seconds.append(time.thread_time() - begun)
-        self.kinds.append(model.kind)
-        return model
+        self.kinds.append(fitted.model.kind)
+        self._step += 1
+        return fitted.model, _in_order(fitted.unseen, labelled)
+
+
+def _in_order(unseen: Floats | None, labelled: Labelled) -> Floats | None:
+    """Put predictions of training rows into the order of the labelled items; each item's first row is its label's."""
+    if unseen is None:
+        return None
+    found = np.empty((len(labelled.rows), unseen.shape[1]), np.float32)
+    found[np.argsort(labelled.rows)] = unseen[: len(labelled.rows)]
+    return found
 
 
 def comparisons(steps: Sequence[int]) -> frozenset[int]:
@@ -74,7 +95,8 @@ def comparisons(steps: Sequence[int]) -> frozenset[int]:
 def examples_of(data: LabelledData, labelled: Labelled) -> Examples:
     """Give what a model is trained on: equal labels give equal models, in whatever order they came."""
     order = np.argsort(labelled.rows)
-    return Examples.of(data.X[labelled.rows[order]], labelled.classes[order])
+    sure = None if labelled.confidence is None else labelled.confidence[order]
+    return Examples.of(data.X[labelled.rows[order]], labelled.classes[order], sure, len(data.classes))
 
 
 def setting_of(data: LabelledData, model: Spec, seed: int) -> Setting:

@@ -1,15 +1,16 @@
-"""What an arm is: the strategy that chooses, and the model that learns."""
+"""What an arm is: the strategy that chooses, the model that learns, and how answers become labels."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
 from tasks.errors import UsageError
 from tasks.grammar import Spec, parse_list
 from tasks.models.crossfit import KINDS
 from tasks.models.fitting import AUTO
+from tasks.simulation.labeling import MAJORITY
 
 RANDOM = "random"
 # Within these no XGBoost learns.
@@ -28,10 +29,13 @@ class Treatment:
         As `tasks.grammar` reads it.
     model : str
         A kind of model, with parameters of XGBoost where it has some: see `model_specs`.
+    labeling : str
+        A truth method, with overlap and relabeling: see `tasks.simulation.labeling.labeling_specs`.
     """
 
     strategy: str
     model: str = "auto"
+    labeling: str = MAJORITY
 
     @property
     def kind(self) -> str:
@@ -39,19 +43,20 @@ class Treatment:
         return self.model.partition("(")[0]
 
     def __str__(self) -> str:
-        return f"{self.strategy} [{self.model}]"
+        return f"{self.strategy} [{self.model}]" + ("" if self.labeling == MAJORITY else f" {self.labeling}")
 
 
 def baseline(treatments: Iterable[Treatment]) -> Treatment:
-    """Give what the others are measured against: random, with the model that was named first."""
-    return Treatment(RANDOM, next(iter(treatments)).model)
+    """Give what the others are measured against: random, with the model and the labeling that were named first."""
+    return replace(next(iter(treatments)), strategy=RANDOM)
 
 
 def names(treatments: Iterable[Treatment]) -> dict[Treatment, str]:
-    """Name arms for people: after the strategy alone where all have one model."""
+    """Name arms for people: after the strategy alone where all have one model and one labeling."""
     found = tuple(treatments)
-    several = len({one.model for one in found}) > 1
-    return {one: str(one) if several else one.strategy for one in found}
+    models = len({one.model for one in found}) > 1
+    labelings = len({one.labeling for one in found}) > 1
+    return {one: one.strategy + f" [{one.model}]" * models + f" {one.labeling}" * labelings for one in found}
 
 
 def model_specs(text: str) -> tuple[Spec, ...]:

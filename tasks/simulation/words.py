@@ -33,6 +33,20 @@ def model_sentence(finding: Finding) -> str | None:
     return _compared(finding, first, f"is better than {first}", f"is worse than {first}")
 
 
+def labeling_sentence(finding: Finding) -> str | None:
+    """Say what half of the answers give with its labeling; None where it is the first, or there is no half."""
+    if finding.halved is None:
+        return None
+    arm, half = finding.arm, finding.halved
+    figures = _figures(half.difference, arm.metric, "")
+    rival = f"{finding.first_labeling} with {half.of:,}"
+    ours = f"{arm.name} with {half.labels:,} answers"
+    if half.difference.better or half.difference.worse:
+        how = "better" if half.difference.better else "worse"
+        return f"{ours} is {how} than {rival}; the difference is sure ({figures})."
+    return f"{ours}: a difference to {rival} is not sure ({figures})."
+
+
 def chose(finding: Finding) -> str | None:
     """Say which kinds ``auto`` took; None where it had no choice."""
     if finding.arm.treatment.kind != AUTO:
@@ -65,7 +79,8 @@ def _gain(saved: float | None, name: str) -> str:
 
 def conditions(protocol: SimulationProtocol, full: float, model: str) -> str:
     """Say under which conditions the sentences hold."""
-    noise = f", {protocol.noise:.0%} of the labels wrong" if protocol.noise else ""
+    noise = f", {protocol.noise:.0%} of the answers wrong" if protocol.noise else ""
+    noise += f", vendors {protocol.vendors}" if protocol.vendors else ""
     return (
         f"{protocol.metric} of {model} with all labels of the pool {full:.3f}; {protocol.seed_labels} first labels, "
         f"batches of {protocol.batch}, {protocol.budget} labels in all, {protocol.repeats} paired repeats{noise}; "
@@ -74,9 +89,9 @@ def conditions(protocol: SimulationProtocol, full: float, model: str) -> str:
     )
 
 
-def _figures(difference: Difference, metric: str) -> str:
+def _figures(difference: Difference, metric: str, where: str = " over the curve") -> str:
     unit, scale, digits = ("", 1.0, 4) if metric in _NOT_SHARES else (" points", 100.0, 2)
-    mean = f"{metric} over the curve {scale * difference.mean:+.{digits}f}{unit}"
+    mean = f"{metric}{where} {scale * difference.mean:+.{digits}f}{unit}"
     if difference.low is None or difference.high is None:
         return mean
     low, high = (f"{scale * end:+.{digits}f}" for end in (difference.low, difference.high))

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from tasks.campaign import Campaign
-from tasks.targets.base import Codes, Doubt, Measured, Targets, Trained
+from tasks.targets.base import Believed, Codes, Doubt, Measured, Targets, Trained
 from tasks.targets.one_class import OneClass
 from tasks.targets.sets import SetExamples, SetOfClasses
 from tasks.targets.several_rows import SeveralRows
 
 __all__ = [
+    "Believed",
     "Codes",
     "Doubt",
     "Measured",

@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.truth.answers import Belief
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from tasks.evaluation import Estimate, Reliability
     from tasks.models import Predictor, Setting
     from tasks.strategies import Description, Strategy
+    from tasks.truth import SetBelief
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
@@ -83,6 +86,34 @@ class Measured:
     pictures: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class Believed:
+    """What is believed of items, and of who answered.
+
+    Attributes
+    ----------
+    labels : list of str (n_items,)
+    confidence : float64 (n_items,)
+    belief : Belief or SetBelief
+        As `tasks.truth` infers it.
+    """
+
+    labels: list[str]
+    confidence: NDArray[np.float64]
+    belief: Belief | SetBelief
+
+    @property
+    def method(self) -> str:
+        """How it was inferred, as it is kept with each label."""
+        return self.belief.method if isinstance(self.belief, Belief) else self.belief.per_label[0].method
+
+    @property
+    def accuracy(self) -> NDArray[np.float64]:
+        """The estimated chance that an answer of each source is right, float64 (n_sources,); of sets, of each class."""
+        found = self.belief.accuracy
+        return found if found.ndim == 1 else found.mean(axis=0)
+
+
 class Targets(Protocol[E, M]):
     """What a campaign asks of an item: its class, or the set of its classes.
 
@@ -92,10 +123,6 @@ class Targets(Protocol[E, M]):
     @property
     def task(self) -> str:
         """As the campaign file calls it."""
-
-    @property
-    def method(self) -> str:
-        """How several answers become a label, as it is kept with the label."""
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -119,19 +146,29 @@ class Targets(Protocol[E, M]):
     def predicted(self, codes: Ints) -> list[int]:
         """Count the classes that strategies see predicted; empty where these are not the campaign's."""
 
-    def believe(self, item: Ints, answers: Sequence[str]) -> tuple[list[str], NDArray[np.float64]]:
+    def believe(
+        self,
+        item: Ints,
+        source: Ints,
+        answers: Sequence[str],
+        *,
+        method: str,
+        witness: Floats,
+        known: Sequence[str | None],
+    ) -> Believed:
         """Decide what several answers say of each item.
 
         Parameters
         ----------
-        item : int64 (n,)
-            The item of each answer, as a code from 0.
+        item, source : int64 (n,)
+            The item of each answer, and who gave it, as codes from 0.
         answers : sequence of str (n,)
-
-        Returns
-        -------
-        labels, confidence
-            One an item: texts, and float64 (n_items,).
+        method : str
+            Of `tasks.truth.METHODS`.
+        witness : float32 (n_items, n_classes)
+            What a model that did not see the item's answers says of it; NaN where there was none.
+        known : sequence of str or None (n_items,)
+            Labels that are known: of gold items.
         """
 
     def shown(self, label: str) -> Any:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.targets.base import Codes, Doubt, Floats, Ints, Measured, Trained, bins_of
+from tasks.targets.base import Believed, Codes, Doubt, Floats, Ints, Measured, Trained, bins_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -25,7 +25,6 @@ class OneClass:
 
     classes: tuple[str, ...]
     task: ClassVar[str] = "classification"
-    method: ClassVar[str] = "majority"
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -59,12 +58,29 @@ class OneClass:
         """Count the items of each predicted class."""
         return self.counts(codes)
 
-    def believe(self, item: Ints, answers: Sequence[str]) -> tuple[list[str], NDArray[np.float64]]:
-        """Take the class that most answers name."""
-        from tasks.truth import majority
+    def believe(
+        self,
+        item: Ints,
+        source: Ints,
+        answers: Sequence[str],
+        *,
+        method: str,
+        witness: Floats,
+        known: Sequence[str | None],
+    ) -> Believed:
+        """Infer one class an item."""
+        from tasks.truth import Answers, believe
 
-        labels, confidence = majority(item, self.codes(answers), len(self.classes))
-        return [self.classes[int(label)] for label in labels], confidence
+        codes = self.codes(answers)
+        told = Answers(item, source, codes, len(known), int(source.max(initial=-1)) + 1, len(self.classes))
+        proba = witness.astype(np.float64)
+        for row, label in enumerate(known):
+            if label is not None:
+                proba[row] = np.eye(len(self.classes))[self.classes.index(label)]
+        silent = ~np.isfinite(proba).all(axis=1)
+        proba[silent] = 1 / len(self.classes)
+        belief = believe(told, method, None if silent.all() else proba)
+        return Believed([self.classes[label] for label in belief.labels.tolist()], belief.confidence, belief)
 
     def shown(self, label: str) -> str:
         """Give the class's name."""

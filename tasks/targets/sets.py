@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.targets.base import Codes, Doubt, Floats, Ints, Measured, Trained, bins_of
+from tasks.targets.base import Believed, Codes, Doubt, Floats, Ints, Measured, Trained, bins_of
 from tasks.targets.set_figures import figures_of
 from tasks.truth.labelset import Indicators, indicators, names_of, texts_of
 
@@ -72,7 +72,6 @@ class SetOfClasses:
     classes: tuple[str, ...]
     how: str = "mean"
     task: ClassVar[str] = "multilabel"
-    method: ClassVar[str] = "majority of each class"
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -107,12 +106,35 @@ class SetOfClasses:
         """Strategies see how sure the model is of an item, not what of."""
         return []
 
-    def believe(self, item: Ints, answers: Sequence[str]) -> tuple[list[str], NDArray[np.float64]]:
-        """Take each class that more than half of the answers name."""
-        from tasks.truth import majority_of_sets
+    def believe(
+        self,
+        item: Ints,
+        source: Ints,
+        answers: Sequence[str],
+        *,
+        method: str,
+        witness: Floats,
+        known: Sequence[str | None],
+    ) -> Believed:
+        """Infer each class by itself."""
+        from tasks.truth import believe_sets
 
-        vote = majority_of_sets(item, self.codes(answers))
-        return texts_of(vote.labels, self.classes), vote.confidence
+        chances = witness.astype(np.float64)
+        for row, label in enumerate(known):
+            if label is not None:
+                chances[row] = self.codes([label])[0]
+        silent = ~np.isfinite(chances).all(axis=1)
+        chances[silent] = 0.5
+        belief = believe_sets(
+            item,
+            source,
+            self.codes(answers),
+            n_items=len(known),
+            n_sources=int(source.max(initial=-1)) + 1,
+            method=method,
+            model_proba=None if silent.all() else chances,
+        )
+        return Believed(texts_of(belief.labels, self.classes), belief.confidence, belief)
 
     def shown(self, label: str) -> list[str]:
         """Give the names in a list."""

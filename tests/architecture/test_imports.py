@@ -25,6 +25,7 @@ PURE = (
     "weak",
     "targets",
     "predictions",
+    "vendors",
 )
 VALUES = ("tasks.errors", "tasks.grammar", "tasks.reference")
 SERVICES = ("prefect", "mlflow", "sqlalchemy", "alembic", "boto3", "botocore", "psycopg2")
@@ -94,7 +95,7 @@ def test_imports_go_down_only(path: Path) -> None:
         ("tasks.train", "flows.round"),
         ("infra.storage", "flows.names.run_name"),
         ("infra.storage", "tasks.train.train"),
-        ("infra.storage", "tasks.vendors.simulated"),
+        ("infra.storage", "tasks.serve"),
         ("tasks.pool.take", "boto3"),
         ("tasks.strategies.base", "prefect.task"),
         ("tasks.truth.majority", "infra.settings"),

@@ -50,7 +50,8 @@ def test_the_commands_run(stack_home: Path, stack: object, tmp_path: Path) -> No
         else:
             done = labelrounds(*words, *SMALLER.get(words[0], []), home=stack_home, timeout=300, cwd=tmp_path)
             if words[:2] == ["vendor", "add"]:
-                vendor["VENDOR_URL"] = done.stdout.strip()
+                hired = dict(told.split() for told in done.stdout.splitlines())
+                vendor |= {"KEY": hired["key"], "GATEWAY": hired["gateway"]}
             if redirected:
                 (tmp_path / redirected).write_text(done.stdout)
             if "--verify" in words:

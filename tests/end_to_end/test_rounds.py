@@ -76,6 +76,7 @@ def test_from_a_cold_start_to_the_last_cent(user: User) -> None:
     assert user.states() == ["closed", "closed", "stopped"]
 
 
+@pytest.mark.slow
 def test_a_pool_that_is_used_up_and_grows(user: User) -> None:
     user.put("pool/first.parquet", points(0, 45))
     # Never a model: what is tested here is what is left to choose from.

@@ -81,7 +81,7 @@ class User:
 
     def hire(self, name: str = "acme") -> str:
         """Register a vendor; gives its database login."""
-        return self.type("vendor", "add", name).out.strip()
+        return self.type("vendor", "add", name, "--sql").out.strip()
 
     def rows(self, query: str, *values: Any) -> list[dict[str, Any]]:
         """Look into the database."""
@@ -126,12 +126,15 @@ def answer(url: str, label: Label, *, at_most: int = 1000) -> int:
         rows.append({"assignment_id": str(task["assignment_id"]), **said})
     query = "SELECT vendor.submit(%s, %s) AS result"
     (given,) = query_rows(url, query, (str(uuid.uuid4()), json.dumps(rows)))
-    return sum(row["status"] == "accepted" for row in given["result"])
+    return int(given["result"]["accepted"])
 
 
 def lease(url: str, at_most: int = 1000) -> list[dict[str, Any]]:
     """Take tasks as the vendor with this login."""
-    return query_rows(url, "SELECT * FROM vendor.lease(%s, %s)", (str(uuid.uuid4()), at_most))
+    query = "SELECT vendor.lease(%s, %s) AS given"
+    (row,) = query_rows(url, query, (str(uuid.uuid4()), at_most))
+    tasks: list[dict[str, Any]] = row["given"]["tasks"]
+    return tasks
 
 
 def query_rows(url: str, query: str, values: Iterable[Any]) -> list[dict[str, Any]]:

@@ -257,15 +257,14 @@ def test_a_part_that_does_not_exist_is_named(home: Path) -> None:
 def test_down_and_status_of_nothing(home: Path) -> None:
     down(home)
     assert not home.exists()
-    assert [part.health for part in status(home)] == ["stopped"] * 4
+    assert [part.health for part in status(home)] == ["stopped"] * 5
 
 
 def test_mlflow_and_prefect_answer_and_pass_artifacts_to_s3(stack: StackState, settings: Settings) -> None:
     # Another test of the session may have started the worker, and campaigns may have experiments.
     health = {part.name: part.health for part in status(settings.home)}
-    assert {name: health[name] for name in ("postgres", "s3", "mlflow", "prefect")} == dict.fromkeys(
-        ("postgres", "s3", "mlflow", "prefect"), "healthy"
-    )
+    names = ("postgres", "s3", "gateway", "mlflow", "prefect")
+    assert {name: health[name] for name in names} == dict.fromkeys(names, "healthy")
     api = settings.mlflow_tracking_uri
     put = urllib.request.Request(
         f"{api}/api/2.0/mlflow-artifacts/artifacts/probe/note.txt", data=b"note", method="PUT"

@@ -7,7 +7,7 @@ import pytest
 from infra.database.statements import SQL, statements
 
 SUBJECTS = sorted(path.stem for path in SQL.glob("*.sql"))
-CODE = "\n".join(path.read_text(encoding="utf-8") for path in SQL.parent.glob("*.py"))
+CODE = "\n".join(path.read_text(encoding="utf-8") for path in SQL.parents[1].rglob("*.py"))
 
 
 @pytest.mark.parametrize("subject", SUBJECTS)

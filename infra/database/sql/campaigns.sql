@@ -38,10 +38,13 @@ SELECT campaign_id FROM labelrounds.campaigns WHERE campaign_id = :campaign_id F
 INSERT INTO labelrounds.vendors (name) VALUES (:name) ON CONFLICT (name) DO NOTHING
 
 -- name: offer_to_vendor
-INSERT INTO labelrounds.campaign_vendors (campaign_id, vendor_id, price_micro, lease)
-SELECT :campaign_id, v.vendor_id, :price_micro, make_interval(secs => :lease_seconds)
+INSERT INTO labelrounds.campaign_vendors (campaign_id, vendor_id, price_micro, lease, max_open, correction_window)
+SELECT :campaign_id, v.vendor_id, :price_micro, make_interval(secs => :lease_seconds), :max_open,
+       make_interval(secs => :correction_seconds)
 FROM labelrounds.vendors v WHERE v.name = :name
-ON CONFLICT (campaign_id, vendor_id) DO UPDATE SET price_micro = excluded.price_micro, lease = excluded.lease
+ON CONFLICT (campaign_id, vendor_id) DO UPDATE SET
+    price_micro = excluded.price_micro, lease = excluded.lease, max_open = excluded.max_open,
+    correction_window = excluded.correction_window
 
 -- name: withdraw_from_vendors
 DELETE FROM labelrounds.campaign_vendors cv USING labelrounds.vendors v
@@ -51,7 +54,7 @@ WHERE cv.campaign_id = :campaign_id AND v.vendor_id = cv.vendor_id AND v.name <>
 -- What is spent, held and bought: every item that was chosen and not withdrawn is a label bought.
 SELECT b.spent_micro, b.held_micro,
        (SELECT count(*) FROM labelrounds.batch_items i
-        WHERE i.campaign_id = :campaign_id AND i.state <> 'cancelled') AS bought
+        WHERE i.campaign_id = :campaign_id AND i.state <> 'cancelled' AND i.kind <> 'gold') AS bought
 FROM labelrounds.balances b WHERE b.campaign_id = :campaign_id
 
 -- name: labels_by_round
@@ -60,9 +63,11 @@ SELECT r.number, named.class, count(*) FROM labelrounds.labels l JOIN labelround
 CROSS JOIN LATERAL jsonb_array_elements_text(
     CASE WHEN r.spec ->> 'task' = 'multilabel' THEN CAST(l.label AS jsonb) ELSE jsonb_build_array(l.label) END
 ) AS named (class)
-WHERE l.campaign_id = :campaign_id GROUP BY 1, 2 ORDER BY 1, 2
+WHERE l.campaign_id = :campaign_id AND l.version = 1 GROUP BY 1, 2 ORDER BY 1, 2
 
 -- name: spend_by_round
-SELECT r.number, v.name, CAST(sum(l.amount_micro) AS bigint) FROM labelrounds.ledger l
+SELECT r.number, v.name,
+       CAST(sum(CASE l.kind WHEN 'settle' THEN l.amount_micro ELSE -l.amount_micro END) AS bigint)
+FROM labelrounds.ledger l
 JOIN labelrounds.rounds r USING (round_id) JOIN labelrounds.vendors v USING (vendor_id)
-WHERE l.campaign_id = :campaign_id AND l.kind = 'settle' GROUP BY 1, 2 ORDER BY 1, 2
+WHERE l.campaign_id = :campaign_id AND l.kind IN ('settle', 'refund') GROUP BY 1, 2 ORDER BY 1, 2

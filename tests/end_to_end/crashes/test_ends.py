@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from tests.end_to_end.crashes.command import Nursery
 from tests.end_to_end.crashes.world import BATCH, World, differences, parquet
 
@@ -22,6 +24,7 @@ def test_a_cold_start_that_is_killed_chooses_the_same_batch(world: World, nurser
     assert differences(world.traces("cold-killed"), expected) == []
 
 
+@pytest.mark.slow
 def test_a_campaign_whose_stop_is_interrupted_stops_once(world: World, nursery: Nursery) -> None:
     """Its only round stops before anything is chosen, because the target is reached."""
     stop: dict[str, Any] = {"target": {"metric": "accuracy", "value": 0.01}}

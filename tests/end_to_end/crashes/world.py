@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 import sqlalchemy as sa
 import yaml
 
-from infra.database import campaigns, engine, queue, rounds
+from infra.database import campaigns, engine, rounds, vendors
 from infra.settings import Settings
 from infra.storage import Storage
 from tests.end_to_end.user import answer
@@ -140,7 +140,7 @@ class World:
 
     def answer_all(self, name: str) -> int:
         """Have the campaign's vendor answer everything, rightly; gives how many tasks it got."""
-        url = queue.give_login(self.engine, f"{name}-vendor")
+        url = vendors.give_login(self.engine, f"{name}-vendor")
         return answer(url, lambda payload: self.truth[payload["text"]])
 
     def wait_until_free(self, name: str) -> None:

@@ -4,112 +4,26 @@ from __future__ import annotations
 
 import json
 import random
+import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import psycopg2
-import psycopg2.extras
 import pytest
 import sqlalchemy as sa
 
-from infra.database import batches, campaigns, queue, rounds
-from infra.database.batches import Limits, Pick
+from flows.bench.invariants import INVARIANTS
+from infra.database import batches, campaigns, rounds, vendors
+from infra.database.batches import Limits, Pick, Schema, Seat
 from infra.database.campaigns import CampaignRow, Offer
 from infra.database.engine import connect, migrate
 from infra.database.rounds import Round
+from infra.stack import StackState
 from tasks.campaign import parse_campaign
 
 CLASSES = ("ham", "spam")
 UNLIMITED = Limits(10**9, None)
-
-# Each finds what breaks one rule of the queue; none may ever give a row.
-INVARIANTS = {
-    "a task goes from state to state without a gap, so it never has two live assignments": """
-        SELECT object_id, from_state, expected FROM (
-            SELECT object_id, from_state,
-                   lag(to_state, 1, 'ready') OVER (PARTITION BY object_id ORDER BY seq) AS expected
-            FROM labelrounds.events WHERE kind = 'task') e
-        WHERE from_state IS DISTINCT FROM expected""",
-    "every assignment is one event of leasing": """
-        SELECT t.task_id, t.attempts, a.n, e.n FROM labelrounds.tasks t
-        LEFT JOIN (SELECT task_id, count(*) AS n, max(epoch) AS last FROM labelrounds.assignments GROUP BY 1) a
-               USING (task_id)
-        LEFT JOIN (SELECT object_id, count(*) AS n FROM labelrounds.events
-                   WHERE kind = 'task' AND to_state = 'leased' GROUP BY 1) e ON e.object_id = t.task_id
-        WHERE t.attempts <> coalesce(a.n, 0) OR t.attempts <> coalesce(e.n, 0) OR t.attempts <> coalesce(a.last, 0)""",
-    "the events end where the rows are": """
-        SELECT x.kind, x.id, x.state, e.to_state FROM (
-            SELECT 'task' AS kind, task_id AS id, state::text FROM labelrounds.tasks UNION ALL
-            SELECT 'item', batch_item_id, state::text FROM labelrounds.batch_items UNION ALL
-            SELECT 'round', round_id, state::text FROM labelrounds.rounds) x
-        LEFT JOIN (SELECT DISTINCT ON (kind, object_id) kind, object_id, to_state FROM labelrounds.events
-                   ORDER BY kind, object_id, seq DESC) e ON e.kind = x.kind AND e.object_id = x.id
-        WHERE x.state <> coalesce(e.to_state, CASE x.kind WHEN 'task' THEN 'ready' WHEN 'item' THEN 'open' END)""",
-    "a filled task has one counted answer, that of the assignment it names": """
-        SELECT t.task_id, t.state, n FROM labelrounds.tasks t
-        LEFT JOIN (SELECT task_id, count(*) AS n, min(assignment_id::text) AS by, min(vendor_id) AS vendor
-                   FROM labelrounds.annotations WHERE disposition <> 'surplus' GROUP BY 1) a USING (task_id)
-        WHERE (t.state = 'filled') <> (coalesce(n, 0) = 1)
-           OR (t.state = 'filled' AND (a.by <> t.assignment_id::text OR a.vendor <> t.vendor_id))""",
-    "no vendor counts twice on an item": """
-        SELECT batch_item_id, vendor_id FROM labelrounds.annotations WHERE disposition <> 'surplus'
-        GROUP BY 1, 2 HAVING count(*) > 1""",
-    "an answer is its assignment's vendor's": """
-        SELECT annotation_id FROM labelrounds.annotations n JOIN labelrounds.assignments a USING (assignment_id)
-        WHERE n.vendor_id <> a.vendor_id OR n.task_id <> a.task_id OR n.batch_item_id <> a.batch_item_id""",
-    "an item's count and state follow from its tasks": """
-        SELECT i.batch_item_id, i.state, i.n_filled, t.* FROM labelrounds.batch_items i
-        JOIN (SELECT batch_item_id, count(*) AS n, count(*) FILTER (WHERE state = 'filled') AS filled,
-                     count(*) FILTER (WHERE state IN ('ready', 'leased', 'dead')) AS live
-              FROM labelrounds.tasks GROUP BY 1) t USING (batch_item_id)
-        WHERE i.n_filled <> t.filled OR i.n_need <> t.n
-           OR CASE i.state WHEN 'open' THEN t.live = 0
-                           WHEN 'complete' THEN t.live > 0 OR t.filled = 0
-                           ELSE t.live > 0 OR t.filled > 0 END""",
-    "seen holds whoever holds or has answered": """
-        SELECT t.batch_item_id, t.vendor_id FROM labelrounds.tasks t
-        WHERE t.state IN ('leased', 'filled') AND NOT EXISTS (
-            SELECT 1 FROM labelrounds.seen s WHERE s.batch_item_id = t.batch_item_id AND s.vendor_id = t.vendor_id)
-        UNION ALL
-        SELECT s.batch_item_id, s.vendor_id FROM labelrounds.seen s WHERE NOT EXISTS (
-            SELECT 1 FROM labelrounds.tasks t WHERE t.batch_item_id = s.batch_item_id AND t.vendor_id = s.vendor_id
-              AND t.state IN ('leased', 'filled', 'cancelled'))""",
-    "each task's money is reserved once, and then held, owed or given back": """
-        SELECT t.task_id, t.state, l.* FROM labelrounds.tasks t
-        LEFT JOIN (SELECT task_id,
-                          sum(amount_micro) FILTER (WHERE kind = 'reserve') AS reserve,
-                          coalesce(sum(amount_micro) FILTER (WHERE kind = 'settle'), 0) AS settle,
-                          coalesce(sum(amount_micro) FILTER (WHERE kind = 'release'), 0) AS release
-                   FROM labelrounds.ledger GROUP BY 1) l USING (task_id)
-        LEFT JOIN labelrounds.assignments a ON a.assignment_id = t.assignment_id AND t.state = 'filled'
-        WHERE l.reserve IS DISTINCT FROM t.price_micro
-           OR l.settle <> coalesce(a.price_micro, 0)
-           OR l.settle + l.release <> CASE WHEN t.state IN ('filled', 'cancelled') THEN t.price_micro ELSE 0 END""",
-    "owed is owed to whoever answered": """
-        SELECT entry_id FROM labelrounds.ledger l LEFT JOIN labelrounds.annotations a
-          ON a.task_id = l.task_id AND a.vendor_id = l.vendor_id AND a.disposition <> 'surplus'
-        WHERE l.kind = 'settle' AND a.annotation_id IS NULL""",
-    "no balance is negative": """
-        SELECT * FROM labelrounds.balances WHERE held_micro < 0 OR spent_micro < 0""",
-    "no vendor holds more than it may": """
-        SELECT v.name, count(*) FROM labelrounds.tasks t JOIN labelrounds.vendors v USING (vendor_id)
-        WHERE t.state = 'leased' GROUP BY v.vendor_id HAVING count(*) > v.max_open""",
-    "no task is leased more often than is allowed": f"""
-        SELECT task_id FROM labelrounds.tasks WHERE attempts > {queue.MAX_ATTEMPTS}""",
-    "what vendors were told is what is stored": """
-        SELECT coalesce(s.vendor_id, k.vendor_id) FROM (
-            SELECT s.vendor_id,
-                   count(*) FILTER (WHERE r ->> 'status' IN ('accepted', 'late_accepted', 'surplus')) AS kept,
-                   count(*) FILTER (WHERE r ->> 'status' = 'rejected') AS refused
-            FROM labelrounds.submissions s, jsonb_array_elements(s.response) r GROUP BY 1) s
-        FULL JOIN (
-            SELECT v.vendor_id,
-                   (SELECT count(*) FROM labelrounds.annotations a WHERE a.vendor_id = v.vendor_id) AS kept,
-                   (SELECT count(*) FROM labelrounds.rejects r WHERE r.vendor_id = v.vendor_id) AS refused
-            FROM labelrounds.vendors v) k USING (vendor_id)
-        WHERE coalesce(s.kept, 0) <> k.kept OR coalesce(s.refused, 0) <> k.refused""",
-}  # fmt: skip
 
 
 class Client:
@@ -120,20 +34,26 @@ class Client:
         self.connection = psycopg2.connect(url)
         self.connection.autocommit = True
 
+    def call(self, function: str, *arguments: Any) -> Any:
+        """Call a function of the vendors' door."""
+        places = ", ".join("%s::uuid[]" if isinstance(one, list) else "%s" for one in arguments)
+        with self.connection.cursor() as cursor:
+            cursor.execute(f"SELECT vendor.{function}({places})", arguments)
+            return cursor.fetchone()[0]
+
     def lease(self, tasks: int = 100, request: str | None = None) -> list[dict[str, Any]]:
-        with self.connection.cursor(cursor_factory=psycopg2.extras.RealDictCursor) as cursor:
-            cursor.execute("SELECT * FROM vendor.lease(%s, %s)", (request or str(uuid.uuid4()), tasks))
-            return [dict(row) for row in cursor.fetchall()]
+        return self.call("lease", request or str(uuid.uuid4()), tasks)["tasks"]
 
     def submit(self, rows: Sequence[Any], request: str | None = None) -> list[dict[str, Any]]:
-        with self.connection.cursor() as cursor:
-            cursor.execute("SELECT vendor.submit(%s, %s)", (request or str(uuid.uuid4()), json.dumps(rows)))
-            return cursor.fetchone()[0]
+        return self.call("submit", request or str(uuid.uuid4()), json.dumps(rows))["rows"]
+
+    def correct(self, rows: Sequence[Any], request: str | None = None) -> list[dict[str, Any]]:
+        return self.call("correct", request or str(uuid.uuid4()), json.dumps(rows))["rows"]
 
     def answer(self, tasks: Sequence[Mapping[str, Any]], label: str = "ham") -> list[str]:
         """Hand in the same label for all; give what became of each."""
         rows = [{"assignment_id": task["assignment_id"], "label": label} for task in tasks]
-        return [row["code"] or row["status"] for row in self.submit(rows)]
+        return [row["code"] or row["result"] for row in self.submit(rows)]
 
 
 class Desk:
@@ -155,13 +75,14 @@ class Desk:
 
     def campaign(
         self, name: str = "spam", *, vendors: Mapping[str, int] | None = None, lease_seconds: int = 60,
-        overlap: int = 1, more: str = "",
+        overlap: int = 1, more: str = "", senior: Sequence[str] = (),
     ) -> CampaignRow:  # fmt: skip
         """Register a campaign that pays each vendor its price in micro units."""
         vendors = vendors or {"acme": 10}
         text = f"name: {name}\nclasses: [ham, spam]\noverlap: {overlap}\n{more}"
         text += "pool: {uri: s3://pool/spam/, payload: [text]}\nbudget: {labels: 900}\nbatch: {size: 100}\nvendors:\n"
-        text += "".join(f"  - {{name: {vendor}, price: 0.1}}\n" for vendor in vendors)
+        for vendor in vendors:
+            text += f"  - {{name: {vendor}, price: 0.1, senior: {str(vendor in senior).lower()}}}\n"
         campaign = parse_campaign(text, name)
         offers = [Offer(vendor, price, lease_seconds) for vendor, price in vendors.items()]
         return campaigns.register(self.engine, name, json.loads(campaign.to_json()), campaign.digest, offers)
@@ -172,27 +93,67 @@ class Desk:
         round_ = rounds.store(self.engine, round_, "trained")
         return rounds.store(self.engine, round_, "scored")
 
-    def picks(self, ids: Sequence[str]) -> list[Pick]:
+    def picks(self, ids: Sequence[str], seats: Sequence[Seat] = (Seat(10),)) -> list[Pick]:
         return [
-            Pick(one, "work", json.dumps({"text": one}), rank, 0.5, "{}", None, self.rng.getrandbits(48))
+            Pick(
+                one,
+                "work",
+                json.dumps({"text": one}),
+                rank,
+                0.5,
+                "{}",
+                None,
+                self.rng.getrandbits(48),
+                tuple(seats),
+            )
             for rank, one in enumerate(ids, 1)
         ]
 
     def publish(
         self, campaign: CampaignRow, ids: Sequence[str] | int, *, overlap: int = 1, price: int = 10,
-        due_seconds: int = 3600, limits: Limits = UNLIMITED,
+        due_seconds: int = 3600, limits: Limits = UNLIMITED, exclusive: bool = True,
     ) -> Round:  # fmt: skip
         """Publish the campaign's next round with these items."""
         ids = [f"item-{n:05}" for n in range(ids)] if isinstance(ids, int) else ids
+        return self.publish_picks(
+            campaign,
+            self.picks(ids, [Seat(price)] * overlap),
+            due_seconds=due_seconds,
+            limits=limits,
+            exclusive=exclusive,
+        )
+
+    def publish_picks(
+        self, campaign: CampaignRow, picks: Sequence[Pick], *, due_seconds: int = 3600, limits: Limits = UNLIMITED,
+        exclusive: bool = True, instructions: str = "",
+    ) -> Round:  # fmt: skip
         round_ = self.scored(campaign)
+        schema = Schema(
+            campaign.spec.get("task", "classification"), tuple(campaign.spec["classes"]), instructions
+        )
         assert batches.publish(
-            self.engine, round_, self.picks(ids), overlap=overlap, price_micro=price,
-            due_seconds=due_seconds, limits=limits,
-        )  # fmt: skip
+            self.engine,
+            round_,
+            picks,
+            schema=schema,
+            exclusive=exclusive,
+            due_seconds=due_seconds,
+            limits=limits,
+        )
         return rounds.find(self.engine, round_.round_id)
 
+    def vendor_id(self, name: str) -> int:
+        return int(self.one("SELECT vendor_id FROM labelrounds.vendors WHERE name = :name", name=name))
+
+    def until(self, query: str, seconds: float = 20) -> None:
+        """Wait until the query gives something."""
+        end = time.monotonic() + seconds
+        while not self.one(query):
+            assert time.monotonic() < end, f"waited in vain: {query}"
+            time.sleep(0.01)
+
     def client(self, name: str = "acme") -> Client:
-        client = Client(name, queue.give_login(self.engine, name))
+        client = Client(name, vendors.give_login(self.engine, name))
         self.clients.append(client)
         return client
 
@@ -229,14 +190,46 @@ class Desk:
         self.engine.dispose()
 
 
+@pytest.fixture(scope="session")
+def migrated(data_stack: StackState) -> Iterator[str]:
+    """The name of a migrated database to copy, which is faster than to migrate."""
+    server, _, _ = data_stack.settings["database_url"].rpartition("/")
+    name = f"template_{uuid.uuid4().hex[:12]}"
+    admin = connect(f"{server}/postgres")
+    with admin.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {name}")
+        migrate(engine := connect(f"{server}/{name}"))
+        engine.dispose()
+        yield name
+        connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
+    admin.dispose()
+
+
+@pytest.fixture
+def database_url(request: pytest.FixtureRequest, data_stack: StackState) -> Iterator[str]:
+    """The address of a fresh database, migrated for those who have a desk in it.
+
+    What a database grants is not copied: modules that look at grants say MIGRATED_HERE, and begin with an empty one.
+    """
+    server, _, _ = data_stack.settings["database_url"].rpartition("/")
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    copied = "desk" in request.fixturenames and not getattr(request.module, "MIGRATED_HERE", False)
+    template = f"TEMPLATE {request.getfixturevalue('migrated')}" if copied else ""
+    admin = connect(f"{server}/postgres")
+    with admin.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {name} {template}")
+        # A test that waits for a lock in vain fails, and does not hang.
+        connection.exec_driver_sql(f"ALTER DATABASE {name} SET lock_timeout = '30s'")
+        yield f"{server}/{name}"
+        connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
+    admin.dispose()
+
+
 @pytest.fixture
 def desk(database_url: str) -> Iterator[Desk]:
     """A fresh, migrated database; whatever a test did, the invariants hold at its end."""
     engine = connect(database_url)
     migrate(engine)
-    with engine.begin() as connection:  # a test that waits for a lock in vain fails, and does not hang
-        connection.exec_driver_sql(f"ALTER DATABASE {engine.url.database} SET lock_timeout = '30s'")
-    engine.dispose()
     desk = Desk(engine)
     yield desk
     desk.check()

@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from infra.database import queue, rounds
+from infra.database import queue, rounds, vendors
 
 WORKER = Path(__file__).with_name("vendor_process.py")
 VENDORS = {f"vendor-{n}": 10 - n % 3 for n in range(8)}
@@ -18,7 +18,7 @@ class Crew:
     """The vendors' processes; one that is killed is followed by another."""
 
     def __init__(self, desk, folder):
-        self.urls = {name: queue.give_login(desk.engine, name) for name in VENDORS}
+        self.urls = {name: vendors.give_login(desk.engine, name) for name in VENDORS}
         self.folder, self.stop, self.started = folder, folder / "stop", 0
         self.processes = {name: self.start(name) for name in VENDORS}
 
@@ -84,7 +84,7 @@ def test_nothing_is_lost_and_nothing_is_done_twice(desk, tmp_path, record_testsu
     assert counted == ITEMS * OVERLAP
     assert desk.states("tasks", round_) == {"filled": ITEMS * OVERLAP}
     ((spent, held),) = desk.run("SELECT spent_micro, held_micro FROM labelrounds.balances")
-    paid = sum(vendor["earned_micro"] for vendor in queue.list_vendors(desk.engine))
+    paid = sum(vendor["earned_micro"] for vendor in vendors.list_vendors(desk.engine))
     assert (spent, held) == (paid, 0)
     assert queue.withdraw_overdue(desk.engine, rounds.find(desk.engine, round_.round_id), 1.0)
     record_testsuite_property(

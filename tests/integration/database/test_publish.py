@@ -13,7 +13,7 @@ import pytest
 import sqlalchemy as sa
 
 from infra.database import batches, campaigns, queue, rounds
-from infra.database.batches import Limits
+from infra.database.batches import Limits, Schema, Seat
 from tasks.errors import BudgetExceeded, UsageError
 
 ROOT = Path(__file__).parents[3]
@@ -21,18 +21,27 @@ WRITTEN = ("batch_items", "tasks", "ledger")
 PUBLISH = """
 import pickle, sys
 from infra.database import batches, rounds
-from infra.database.batches import Limits
+from infra.database.batches import Limits, Schema
 from infra.database.engine import connect
 engine = connect(sys.argv[1])
 round_, picks = pickle.load(sys.stdin.buffer)
 print("go", flush=True)
-print(batches.publish(engine, round_, picks, overlap=2, price_micro=10, due_seconds=60, limits=Limits(10**9, None)))
+schema = Schema("classification", ("ham", "spam"))
+print(batches.publish(engine, round_, picks, schema=schema, exclusive=True, due_seconds=60, limits=Limits(10**9, None)))
 """
 
 
-def publish(desk, round_, picks, **more):
-    more = {"overlap": 2, "price_micro": 10, "due_seconds": 3600, "limits": Limits(10**9, None), **more}
-    return batches.publish(desk.engine, round_, picks, **more)
+SCHEMA = Schema("classification", ("ham", "spam"))
+
+
+UNLIMITED = Limits(10**9, None)
+
+
+def publish(desk, round_, picks, *, overlap=2, limits=UNLIMITED):
+    picks = [replace(pick, seats=(Seat(10),) * overlap) for pick in picks]
+    return batches.publish(
+        desk.engine, round_, picks, schema=SCHEMA, exclusive=True, due_seconds=3600, limits=limits
+    )
 
 
 def counts(desk):
@@ -103,7 +112,7 @@ def test_a_publisher_that_is_killed_leaves_nothing(desk, database_url, table):
         holder.exec_driver_sql("SELECT pg_advisory_lock(42)")
         process = subprocess.Popen([sys.executable, "-c", PUBLISH, database_url], cwd=ROOT,
                                    stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # fmt: skip
-        pickle.dump((round_, desk.picks(["a", "b"])), process.stdin)
+        pickle.dump((round_, desk.picks(["a", "b"], (Seat(10),) * 2)), process.stdin)
         process.stdin.close()
         assert process.stdout.readline() == b"go\n"
         end = time.monotonic() + 20

@@ -10,7 +10,7 @@ from collections import Counter
 import psycopg2
 import pytest
 
-from infra.database import queue, rounds
+from infra.database import queue, rounds, vendors
 from infra.database.campaigns import Offer, register
 from infra.database.statements import statements
 
@@ -26,7 +26,11 @@ def test_a_lease_shows_the_payload_and_nothing_else(desk):
     assert task["payload"] == {"text": "a"}
     assert task["classes"] == ["ham", "spam"]
     assert task["task"] == "classification"
-    assert set(task) == {"assignment_id", "campaign", "classes", "payload", "expires_at", "task"}
+    assert task["schema"] == {"id": "spam", "version": 1}
+    assert task["priority"] == 0
+    assert set(task) == {
+        "assignment_id", "item", "campaign", "classes", "payload", "schema", "task", "priority", "expires_at", "due_at",
+    }  # fmt: skip
 
 
 def test_two_vendors_share_the_tasks(desk):
@@ -108,14 +112,13 @@ def test_each_row_is_judged_alone(desk):
     ]  # fmt: skip
     got = client.submit(rows)
     assert [row["row"] for row in got] == list(range(len(rows)))
-    assert [row["code"] or row["status"] for row in got] == [
-        "accepted", "duplicate", "ALREADY_ANSWERED", "accepted", "UNKNOWN_CLASS", "UNKNOWN_CLASS", "accepted",
-        "LABEL_MISSING", "LABEL_MISSING", "UNKNOWN_ANSWER", "UNKNOWN_ANSWER", "UNKNOWN_ASSIGNMENT",
-        "UNKNOWN_ASSIGNMENT", "UNKNOWN_ASSIGNMENT", "UNKNOWN_ASSIGNMENT", "NOT_AN_OBJECT", "NOT_AN_OBJECT",
-        "NOT_AN_OBJECT", "NOT_AN_OBJECT", "UNKNOWN_ASSIGNMENT",
+    assert [row["code"] or row["result"] for row in got] == [
+        "accepted", "duplicate", "CONFLICT", "accepted", "LABEL_NOT_IN_SCHEMA", "LABEL_NOT_IN_SCHEMA", "accepted",
+        "MISSING_FIELD", "MISSING_FIELD", "BAD_TYPE", "BAD_TYPE", "UNKNOWN_ASSIGNMENT", "UNKNOWN_ASSIGNMENT",
+        "BAD_TYPE", "MISSING_FIELD", "BAD_TYPE", "BAD_TYPE", "BAD_TYPE", "BAD_TYPE", "MISSING_FIELD",
     ]  # fmt: skip
     kept = dict(desk.run("SELECT row_no, raw FROM labelrounds.rejects"))
-    assert kept == {n: rows[n] for n, row in enumerate(got) if row["status"] == "rejected"}
+    assert kept == {n: rows[n] for n, row in enumerate(got) if row["result"] == "rejected"}
     assert desk.states("tasks", rounds.find(desk.engine, 1)) == {"filled": 3, "leased": 3}
 
 
@@ -125,8 +128,9 @@ def test_a_repeated_submission_is_answered_alike_and_another_body_refused(desk):
     first, second = ({"assignment_id": t["assignment_id"], "label": "ham"} for t in client.lease())
     told = client.submit([first], request)
     assert client.submit([first], request) == told
-    with pytest.raises(psycopg2.errors.InvalidParameterValue, match="used for other answers"):
+    with pytest.raises(psycopg2.Error, match="used for something else") as refused:
         client.submit([second], request)
+    assert refused.value.pgcode == "LR409"
     assert desk.one("SELECT count(*) FROM labelrounds.annotations") == 1
 
 
@@ -222,7 +226,9 @@ class TestLate:
         tasks = acme.lease()
         desk.let_due(round_)
         assert queue.withdraw_overdue(desk.engine, round_, 1.0)
-        assert acme.answer(tasks) == ["surplus"]
+        assert acme.answer(tasks) == ["TASK_CANCELLED"]
+        rounds.store(desk.engine, round_, "closed")
+        assert acme.answer(tasks) == ["BATCH_CLOSED"]
         assert desk.states("batch_items", round_) == {"cancelled": 1}
 
     def test_for_an_item_that_was_chosen_again(self, desk):
@@ -232,7 +238,7 @@ class TestLate:
         queue.withdraw_overdue(desk.engine, round_, 1.0)
         rounds.store(desk.engine, round_, "closed")
         again = desk.publish(desk.campaign(vendors={"acme": 10, "bolt": 10}), 1)
-        assert acme.answer(old, "spam") == ["surplus"]
+        assert acme.answer(old, "spam") == ["BATCH_CLOSED"]
         assert desk.states("batch_items", again) == {"open": 1}
         assert bolt.answer(bolt.lease()) == ["accepted"]
         assert desk.states("batch_items", again) == {"complete": 1}
@@ -336,13 +342,13 @@ def test_withdraw_and_submit_at_the_same_moment(desk, other_desk):
         thread.join()
         rounds.store(desk.engine, round_, "closed")
     assert sum(told.values()) == 25 * 40
-    assert set(told) <= {"accepted", "surplus"}
+    assert set(told) <= {"accepted", "TASK_CANCELLED"}
 
 
 def test_two_submits_and_two_leases_of_one_vendor_at_once(desk):
     desk.publish(desk.campaign(), 200)
     one = desk.client()
-    two = type(one)("acme", queue.give_login(desk.engine, "acme"))
+    two = type(one)("acme", vendors.give_login(desk.engine, "acme"))
     desk.clients.append(two)
     request = str(uuid.uuid4())
     got = [None, None]
@@ -362,7 +368,7 @@ def test_two_submits_and_two_leases_of_one_vendor_at_once(desk):
     assert len(got[0]) == 100
     rows = [{"assignment_id": task["assignment_id"], "label": "ham"} for task in got[0]]
     both(lambda client: client.submit(rows))
-    told = [Counter(row["status"] for row in rows) for rows in got]
+    told = [Counter(row["result"] for row in rows) for rows in got]
     assert sorted(told, key=str) == [{"accepted": 100}, {"duplicate": 100}]
 
 
@@ -437,10 +443,11 @@ def test_list_vendors_counts(desk):
     client = desk.client()
     client.answer(client.lease(2))
     client.lease(1)
-    acme, bolt = queue.list_vendors(desk.engine)
+    acme, bolt = vendors.list_vendors(desk.engine)
     assert acme == {
         "name": "acme",
         "state": "active",
+        "reason": None,
         "has_login": True,
         "leased": 1,
         "answered": 2,
@@ -455,9 +462,11 @@ def test_the_claim_walks_its_index(desk):
     source = desk.one("SELECT prosrc FROM pg_proc WHERE proname = 'claim'")
     query = re.search(r"candidates AS MATERIALIZED \((.*?SKIP LOCKED)\)", source, re.DOTALL)[1]
     for name, value in {
-        "offered.campaign_id": "1",
+        "= wanted": "= 1",
+        ">= low": ">= 0",
         "s.vendor_id = v": "s.vendor_id = 1",
-        "room": "100",
+        "v = ANY": "1 = ANY",
+        "LIMIT room": "LIMIT 100",
     }.items():
         assert name in query
         query = query.replace(name, value)

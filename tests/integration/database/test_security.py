@@ -1,4 +1,4 @@
-"""What a vendor's login can do: call two functions for itself, and nothing else."""
+"""What a vendor's login can do: call the functions of its door for itself, and nothing else."""
 
 import uuid
 
@@ -9,7 +9,9 @@ from sqlalchemy import event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ProgrammingError
 
-from infra.database import queue
+from infra.database import vendors as vendor_store
+
+MIGRATED_HERE = True
 
 
 @pytest.fixture
@@ -36,7 +38,11 @@ FUNCTIONS = """
 def test_the_functions_are_closed(desk):
     functions = desk.run(FUNCTIONS)
     assert {f.name for f in functions if f.nspname == "vendor"} == {
-        "vendor.lease(uuid,integer)", "vendor.submit(uuid,jsonb)",
+        "vendor.lease(uuid,integer,integer,text)", "vendor.extend(uuid,uuid,integer)",
+        "vendor.release(uuid,uuid,uuid[],text)", "vendor.submit(uuid,jsonb)", "vendor.correct(uuid,jsonb)",
+        "vendor.leases()", "vendor.payloads(uuid[])", "vendor.rejects(bigint,integer)", "vendor.events(bigint,integer)",
+        "vendor.label_schema(text,integer)",
+        "vendor.report(timestamp with time zone,timestamp with time zone)",
     }  # fmt: skip
     for f in functions:
         assert f.prosecdef or f.nspname == "labelrounds", f.name
@@ -93,16 +99,22 @@ REFUSED = (
     "SELECT * FROM labelrounds.schema_version",
     "INSERT INTO labelrounds.vendors (name) VALUES ('x')",
     "SELECT nextval('labelrounds.events_seq_seq')",
-    "SELECT labelrounds.calling_vendor()",
-    "SELECT labelrounds.take_answer(1, gen_random_uuid(), '{}')",
-    "SELECT labelrounds.claim(1, gen_random_uuid(), NULL, 5)",
+    "SELECT * FROM labelrounds.gold",
+    "SELECT * FROM labelrounds.outbox",
+    "SELECT * FROM labelrounds.current_annotations",
+    "INSERT INTO labelrounds.gateway_logins VALUES (current_user)",
+    "SELECT labelrounds.calling_vendor(true)",
+    "SELECT labelrounds.claim(1, gen_random_uuid(), 1, 0, 5, now(), 1)",
+    "SELECT labelrounds.give_back('{1}')",
+    "SELECT labelrounds.vendor_figures(2, '-infinity', 'infinity')",
+    "SELECT gateway.authenticate('\\x00')",
     "CREATE TEMP TABLE t (a int)",
     "CREATE TABLE public.t (a int)",
     "CREATE TABLE vendor.t (a int)",
     "CREATE SCHEMA mine",
     "SET ROLE labelrounds_owner",
     "SET SESSION AUTHORIZATION postgres",
-    "ALTER FUNCTION vendor.lease(uuid, int) OWNER TO CURRENT_USER",
+    "ALTER FUNCTION vendor.lease(uuid, int, int, text) OWNER TO CURRENT_USER",
     "SELECT lo_create(0)",
     "SELECT pg_advisory_lock(hashtextextended('labelrounds:spam', 0))",
     "SELECT pg_try_advisory_xact_lock(1)",
@@ -126,11 +138,12 @@ def test_a_vendor_cannot_hide_the_names_that_the_functions_use(desk, vendors):
 def test_another_vendors_assignment_is_as_good_as_none(desk, vendors):
     acme, bolt = vendors
     (task,) = acme.lease(1)
-    answers = [
-        bolt.submit([{"assignment_id": one, "label": "ham"}])[0]
-        for one in (task["assignment_id"], str(uuid.uuid4()))
-    ]
-    assert answers[0] == answers[1] == {"row": 0, "status": "rejected", "code": "UNKNOWN_ASSIGNMENT"}
+    for one in (task["assignment_id"], str(uuid.uuid4())):
+        (answer,) = bolt.submit([{"assignment_id": one, "label": "ham"}])
+        assert answer == {
+            "row": 0, "id": one, "assignment_id": one, "result": "rejected", "code": "UNKNOWN_ASSIGNMENT",
+            "field": "assignment_id", "annotation_id": None, "revision": None,
+        }  # fmt: skip
     assert acme.answer([task]) == ["accepted"]
 
 
@@ -142,18 +155,60 @@ def test_another_vendors_request_is_as_good_as_none(desk, vendors):
     assert not {t["assignment_id"] for t in first} & {t["assignment_id"] for t in second}
 
 
-@pytest.mark.parametrize("state", ["suspended", "closed"])
-def test_a_vendor_that_is_not_active_is_refused(desk, vendors, state):
+def test_a_closed_vendor_is_refused_whatever_it_calls(desk, vendors):
     acme, bolt = vendors
     tasks = acme.lease(1)
-    desk.run(
-        "UPDATE labelrounds.vendors SET state = CAST(:state AS labelrounds.vendor_state) WHERE name = 'acme'",
-        state=state,
+    lease = acme.call("leases")["leases"][0]["lease_id"]
+    assert vendor_store.suspend(desk.engine, "acme", "the contract is over", state="closed")
+    some = str(uuid.uuid4())
+    calls = [
+        ("lease", some, 1), ("extend", some, lease, 5), ("release", some, lease), ("submit", some, "[{}]"),
+        ("correct", some, "[{}]"), ("leases",), ("payloads", [tasks[0]["assignment_id"]]), ("rejects",), ("events",),
+        ("label_schema", "spam", 1), ("report",),
+    ]  # fmt: skip
+    for function, *arguments in calls:
+        casts = {"payloads": "::uuid[]"}.get(function, "")
+        places = ", ".join(f"%s{casts}" for _ in arguments)
+        with (
+            acme.connection.cursor() as cursor,
+            pytest.raises(errors.InsufficientPrivilege, match="no active vendor"),
+        ):
+            cursor.execute(f"SELECT vendor.{function}({places})", arguments)
+    assert len(bolt.lease(4)) == 4
+
+
+def test_a_suspended_vendor_may_not_lease_but_hand_in_and_look(desk, vendors):
+    acme, _ = vendors
+    tasks = acme.lease(1)
+    assert vendor_store.suspend(desk.engine, "acme", "errs too often")
+    with pytest.raises(errors.InsufficientPrivilege, match="no active vendor"):
+        acme.lease(1)
+    assert acme.answer(tasks) == ["surplus"]
+    assert acme.call("leases") == {"leases": []}
+    assert acme.call("events")["events"][-1]["type"] == "vendor.suspended"
+
+
+def test_a_vendor_cannot_speak_for_another(desk, vendors):
+    """The setting counts for a gateway's login only."""
+    acme, bolt = vendors
+    (task,) = acme.lease(1)
+    attempt(bolt, "SELECT set_config('labelrounds.vendor_id', '1', false)")
+    assert bolt.call("leases") == {"leases": []}
+    assert bolt.answer([task]) == ["UNKNOWN_ASSIGNMENT"]
+    assert bolt.call("payloads", [task["assignment_id"]]) == []
+
+
+def test_a_gateways_login_speaks_for_whom_it_names(desk, vendors):
+    acme, bolt = vendors
+    (task,) = acme.lease(1)
+    desk.run("INSERT INTO labelrounds.gateway_logins VALUES (:role)", role=make_url(bolt.url).username)
+    with pytest.raises(errors.InsufficientPrivilege, match="no active vendor"):
+        bolt.call("leases")
+    attempt(
+        bolt,
+        "SELECT set_config('labelrounds.vendor_id', vendor_id, false) FROM (VALUES ('1')) AS v (vendor_id)",
     )
-    for call in (lambda: acme.lease(1), lambda: acme.answer(tasks)):
-        with pytest.raises(errors.InsufficientPrivilege, match="no active vendor"):
-            call()
-    assert len(bolt.lease(1)) == 1
+    assert bolt.answer([task]) == ["accepted"]
 
 
 def test_the_operators_own_login_is_no_vendor(desk):
@@ -163,7 +218,7 @@ def test_the_operators_own_login_is_no_vendor(desk):
 
 def test_a_new_password_ends_the_old_one(desk, vendors):
     old = vendors[0]
-    new = queue.give_login(desk.engine, "acme")
+    new = vendor_store.give_login(desk.engine, "acme")
     assert make_url(new).username == make_url(old.url).username
     with pytest.raises(psycopg2.OperationalError, match="password"):
         psycopg2.connect(old.url)
@@ -175,14 +230,14 @@ def test_a_login_that_is_gone_is_made_again(desk, vendors):
     role = make_url(vendors[0].url).username
     vendors[0].connection.close()
     desk.run(f"DROP ROLE {role}")
-    psycopg2.connect(queue.give_login(desk.engine, "acme")).close()
+    psycopg2.connect(vendor_store.give_login(desk.engine, "acme")).close()
 
 
 def test_the_server_never_sees_a_password(desk):
     """What it is sent, and may write to its log, is the verifier."""
     sent = []
     event.listen(desk.engine, "before_cursor_execute", lambda *args: sent.append(args[2]))
-    password = make_url(queue.give_login(desk.engine, "acme")).password
+    password = make_url(vendor_store.give_login(desk.engine, "acme")).password
     assert any("SCRAM-SHA-256$" in statement for statement in sent)
     assert not any(password in statement for statement in sent)
 

@@ -15,7 +15,11 @@ from tasks.select import draw_audit
 def campaign(labels, size, share):
     batch = Batch(size=size, audit_share=share)
     return SimpleNamespace(
-        budget=SimpleNamespace(labels=labels), batch=batch, name="c", pool=SimpleNamespace(payload=("id",))
+        budget=SimpleNamespace(labels=labels),
+        batch=batch,
+        name="c",
+        pool=SimpleNamespace(payload=("id",)),
+        skill_columns=(),
     )
 
 

@@ -117,12 +117,41 @@ def test_counts_of_classes(labels):
 
 
 def test_several_answers():
-    item = np.array([0, 0, 0, 1])
-    labels, confidence = KINDS["classification"].believe(item, ["sport", "sport", "politics", "science"])
-    assert (labels, confidence.tolist()) == (["sport", "science"], [pytest.approx(2 / 3), 1.0])
-    answers = ['["politics","sport"]', '["sport"]', '["sport","science"]', "[]"]
-    labels, confidence = KINDS["multilabel"].believe(item, answers)
-    assert (labels, confidence.tolist()) == (['["sport"]', "[]"], [pytest.approx(2 / 3), 1.0])
+    item, source = np.array([0, 0, 0, 1]), np.array([0, 1, 2, 0])
+    silent = np.full((2, len(CLASSES)), np.nan, np.float32)
+    votes = {
+        "classification": (["sport", "sport", "politics", "science"], ["sport", "science"]),
+        "multilabel": (
+            ['["politics","sport"]', '["sport"]', '["sport","science"]', "[]"],
+            ['["sport"]', "[]"],
+        ),
+    }
+    for task, (answers, labels) in votes.items():
+        found = KINDS[task].believe(
+            item, source, answers, method="majority", witness=silent, known=[None, None]
+        )
+        assert (found.labels, found.confidence.tolist()) == (labels, [pytest.approx(2 / 3), 1.0])
+        assert (found.method, found.accuracy.shape) == ("majority", (3,))
+
+
+def test_a_model_and_gold_are_witnesses():
+    """Two who disagree: the model tips the scales; who is right on gold is believed."""
+    targets = KINDS["classification"]
+    item, source = np.array([0, 0]), np.array([0, 1])
+    witness = np.array([[0.9, 0.05, 0.05]], np.float32)
+    for label, other in ((CLASSES[0], CLASSES[1]), (CLASSES[1], CLASSES[0])):
+        found = targets.believe(item, source, [label, other], method="auto", witness=witness, known=[None])
+        assert found.labels == [CLASSES[0]]
+    gold = 40
+    item = np.concatenate([np.repeat(np.arange(gold), 2), [gold, gold]])
+    source = np.tile([0, 1], gold + 1)
+    answers = [CLASSES[0], CLASSES[1]] * (gold + 1)
+    silent = np.full((gold + 1, len(CLASSES)), np.nan, np.float32)
+    found = targets.believe(
+        item, source, answers, method="auto", witness=silent, known=[CLASSES[1]] * gold + [None]
+    )
+    assert found.labels[-1] == CLASSES[1]
+    assert found.accuracy[1] > 0.9 > 0.5 > found.accuracy[0]
 
 
 def test_labels_as_json_holds_them():
