@@ -19,8 +19,7 @@ from flows.bench.command import bench
 from flows.names import is_file_name
 from flows.queue_commands import queue
 from flows.simulate.command import simulate
-from flows.vendor.commands import register as register_gateway_verbs
-from flows.vendor.state_commands import register as register_state_verbs
+from flows.vendor.group import vendor
 from infra.settings import QUIET, load_settings, read_given
 from tasks.errors import LabelRoundsError, ServiceUnavailable
 
@@ -50,6 +49,9 @@ cli.add_command(simulate)
 
 
 cli.add_command(queue)
+
+
+cli.add_command(vendor)
 
 
 def main() -> None:
@@ -263,50 +265,6 @@ def ml_backend(campaign: str, host: str, port: int) -> None:
     from flows.ml_backend import serve
 
     serve(settings, campaign, host, port)
-
-
-@cli.group()
-def vendor() -> None:
-    """Vendors: who labels."""
-
-
-register_gateway_verbs(vendor)
-register_state_verbs(vendor)
-
-
-@vendor.command("add")
-@click.argument("name")
-@click.option("--sql", is_flag=True, help="Print a database login instead: for partners whom you trust.")
-@JSON
-def vendor_add(name: str, sql: bool, as_json: bool) -> None:
-    """Register a vendor and print its API key, once, with the gateway's address; again for one more key.
-
-    With --sql it gets a database login that reaches the functions of the schema `vendor` and nothing else; again for
-    a fresh password. Example: labelrounds vendor add acme
-    """
-    if sql:
-        from flows.operate import add_vendor
-
-        url = add_vendor(load_settings(), name)
-        console.document({"vendor": name, "url": url}) if as_json else click.echo(url)
-        return
-    from flows.vendor.commands import new_vendor
-
-    made = new_vendor(name)
-    if as_json:
-        console.document(made)
-    else:
-        click.echo(f"key      {made['key']}\ngateway  {made['gateway'] or 'not started: `labelrounds up`'}")
-
-
-@vendor.command("list")
-@JSON
-def vendor_list(as_json: bool) -> None:
-    """Show vendors with what they hold, answered and earned. Example: labelrounds vendor list"""
-    from flows.operate import list_vendors
-
-    rows = list_vendors(load_settings())
-    console.document(rows) if as_json else console.show_rows("vendors", rows)
 
 
 @cli.group()

@@ -132,7 +132,10 @@ def _changed(beliefs: Beliefs, newest: dict[str, Version]) -> list[Inferred]:
             continue
         kind = next((answer.kind for answer in answers if answer.kind in ("work", "audit")), "work")
         version = 1 if old is None else old.version + 1
-        found.append(Inferred(item, version, kind, label, confidence, inputs, answers[-1].round_id))
+        weight = float(beliefs.believed.weight[row])
+        found.append(
+            Inferred(item, version, kind, label, confidence, inputs, answers[-1].round_id, weight=weight)
+        )
     return found
 
 

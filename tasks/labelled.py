@@ -46,7 +46,7 @@ def labelled_items(workplace: Workplace, round_: Round, campaign: Campaign, mani
             id_column: wanted,
             KIND: pa.array([label.kind for label in known], pa.string()),
             LABEL: pa.array([label.label for label in known], pa.string()),
-            CONFIDENCE: pa.array([label.confidence for label in known], pa.float32()),
+            CONFIDENCE: pa.array([label.weight for label in known], pa.float32()),
         }
     )
     return _join(labels, rows, id_column)

@@ -24,6 +24,8 @@ class Label:
         ``seed``, ``work`` or ``audit``.
     inclusion_probability
         With which an audit item was drawn.
+    weight
+        With which a model learns it.
     """
 
     item_id: str
@@ -31,6 +33,7 @@ class Label:
     label: str
     confidence: float
     inclusion_probability: float | None
+    weight: float
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,8 @@ class Inferred:
     ----------
     version
         One more than the newest that was read: of two who infer at once one is in vain.
+    weight
+        With which a model learns it; None for its confidence.
     """
 
     item_id: str
@@ -98,6 +103,7 @@ class Inferred:
     inputs: tuple[int, ...]
     round_id: int
     withdrawn: bool = False
+    weight: float | None = None
 
 
 @dataclass(frozen=True)
@@ -214,6 +220,7 @@ def insert_labels(engine: sa.Engine, campaign_id: int, inferred: Sequence[Inferr
         "inputs": ["{" + ",".join(map(str, one.inputs)) + "}" for one in inferred],
         "rounds": [one.round_id for one in inferred],
         "withdrawn": [one.withdrawn for one in inferred],
+        "weights": [one.weight for one in inferred],
     }
     with transaction(engine) as connection:
         return connection.execute(statements("labels")["insert_labels"], values).rowcount

@@ -94,12 +94,15 @@ class Believed:
     ----------
     labels : list of str (n_items,)
     confidence : float64 (n_items,)
+    weight : float64 (n_items,)
+        With which a model learns each label: less where the answers and an earlier model contradict each other.
     belief : Belief or SetBelief
         As `tasks.truth` infers it.
     """
 
     labels: list[str]
     confidence: NDArray[np.float64]
+    weight: NDArray[np.float64]
     belief: Belief | SetBelief
 
     @property

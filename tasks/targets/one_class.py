@@ -69,7 +69,7 @@ class OneClass:
         known: Sequence[str | None],
     ) -> Believed:
         """Infer one class an item."""
-        from tasks.truth import Answers, believe
+        from tasks.truth import Answers, believe, teaching
 
         codes = self.codes(answers)
         told = Answers(item, source, codes, len(known), int(source.max(initial=-1)) + 1, len(self.classes))
@@ -80,7 +80,8 @@ class OneClass:
         silent = ~np.isfinite(proba).all(axis=1)
         proba[silent] = 1 / len(self.classes)
         belief = believe(told, method, None if silent.all() else proba)
-        return Believed([self.classes[label] for label in belief.labels.tolist()], belief.confidence, belief)
+        labels = [self.classes[label] for label in belief.labels.tolist()]
+        return Believed(labels, belief.confidence, teaching(told, belief), belief)
 
     def shown(self, label: str) -> str:
         """Give the class's name."""

@@ -134,7 +134,7 @@ class SetOfClasses:
             method=method,
             model_proba=None if silent.all() else chances,
         )
-        return Believed(texts_of(belief.labels, self.classes), belief.confidence, belief)
+        return Believed(texts_of(belief.labels, self.classes), belief.confidence, belief.confidence, belief)
 
     def shown(self, label: str) -> list[str]:
         """Give the names in a list."""

@@ -5,7 +5,8 @@ FROM unnest(CAST(:item_ids AS text[]), CAST(:labels AS text[])) AS x (item_id, l
 ON CONFLICT DO NOTHING
 
 -- name: current_labels
-SELECT l.item_id, CAST(l.kind AS text) AS kind, l.label, l.confidence, i.inclusion_probability
+SELECT l.item_id, CAST(l.kind AS text) AS kind, l.label, l.confidence, i.inclusion_probability,
+       coalesce(l.weight, l.confidence) AS weight
 FROM (SELECT DISTINCT ON (item_id) * FROM labelrounds.labels WHERE campaign_id = :campaign_id
       ORDER BY item_id, version DESC) l
 LEFT JOIN labelrounds.batch_items i
@@ -71,13 +72,13 @@ WHERE i.campaign_id = :campaign_id AND a.answer = 'label' GROUP BY 1 ORDER BY 1
 
 -- name: insert_labels
 INSERT INTO labelrounds.labels
-    (campaign_id, item_id, version, kind, label, confidence, n_answers, method, inputs, round_id, withdrawn)
+    (campaign_id, item_id, version, kind, label, confidence, n_answers, method, inputs, round_id, withdrawn, weight)
 SELECT :campaign_id, x.item_id, x.version, CAST(x.kind AS labelrounds.label_kind), x.label, x.confidence,
-       cardinality(CAST(x.inputs AS bigint[])), :method, CAST(x.inputs AS bigint[]), x.round_id, x.withdrawn
+       cardinality(CAST(x.inputs AS bigint[])), :method, CAST(x.inputs AS bigint[]), x.round_id, x.withdrawn, x.weight
 FROM unnest(CAST(:item_ids AS text[]), CAST(:versions AS int[]), CAST(:kinds AS text[]), CAST(:labels AS text[]),
             CAST(:confidences AS real[]), CAST(:inputs AS text[]), CAST(:rounds AS bigint[]),
-            CAST(:withdrawn AS boolean[]))
-     AS x (item_id, version, kind, label, confidence, inputs, round_id, withdrawn)
+            CAST(:withdrawn AS boolean[]), CAST(:weights AS real[]))
+     AS x (item_id, version, kind, label, confidence, inputs, round_id, withdrawn, weight)
 ON CONFLICT DO NOTHING
 
 -- name: export

@@ -142,6 +142,22 @@ def test_a_model_and_gold_are_witnesses():
     for label, other in ((CLASSES[0], CLASSES[1]), (CLASSES[1], CLASSES[0])):
         found = targets.believe(item, source, [label, other], method="auto", witness=witness, known=[None])
         assert found.labels == [CLASSES[0]]
+    # Against a model that was right a hundred times and is sure, one answer is outvoted; the label is hardly learnt.
+    many = 101
+    witness = np.tile(np.array([[0.9, 0.05, 0.05]], np.float32), (many, 1))
+    witness[-1] = (0.9998, 0.0001, 0.0001)
+    answers = [CLASSES[0]] * (many - 1) + [CLASSES[1]]
+    found = targets.believe(
+        np.arange(many),
+        np.zeros(many, np.int64),
+        answers,
+        method="auto",
+        witness=witness,
+        known=[None] * many,
+    )
+    assert found.labels[-1] == CLASSES[0]
+    assert found.weight[-1] < 0.6 < found.confidence[-1]
+    assert found.weight[0] > 0.9
     gold = 40
     item = np.concatenate([np.repeat(np.arange(gold), 2), [gold, gold]])
     source = np.tile([0, 1], gold + 1)

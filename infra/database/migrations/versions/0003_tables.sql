@@ -113,7 +113,10 @@ CREATE UNIQUE INDEX one_answer_per_person ON labelrounds.annotations (batch_item
     WHERE NOT exclusive AND disposition <> 'surplus' AND revision = 1;
 
 -- A belief without answers: all of them were corrected to none, or refused. The label is what was believed before.
-ALTER TABLE labelrounds.labels ADD COLUMN withdrawn boolean NOT NULL DEFAULT false;
+ALTER TABLE labelrounds.labels
+    ADD COLUMN withdrawn boolean NOT NULL DEFAULT false,
+    -- What a model learns it with; null = the confidence.
+    ADD COLUMN weight real CHECK (weight >= 0 AND weight <= 1);
 
 -- Answers that we refused after they were taken.
 CREATE TABLE labelrounds.refusals (
