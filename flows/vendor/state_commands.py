@@ -1,4 +1,4 @@
-"""The verbs of `labelrounds vendor` for people: report, disable, enable."""
+"""The verbs of `labelrounds vendor` for people: report, limit, disable, enable."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from flows.vendor.reach import JSON, database
 
 def register(group: click.Group) -> None:
     """Add the verbs to the group `vendor`."""
-    for command in (report, disable, enable):
+    for command in (report, limit, disable, enable):
         group.add_command(command)
 
 
@@ -36,6 +36,23 @@ def report(campaign: str, days: float, as_json: bool) -> None:
     finally:
         place.close()
     console.document(rows) if as_json else console.show_rows(f"vendors of {campaign}", table(rows))
+
+
+@click.command("limit")
+@click.argument("name")
+@click.argument("tasks", type=click.IntRange(1, 10_000_000))
+@JSON
+def limit(name: str, tasks: int, as_json: bool) -> None:
+    """Say how many tasks a vendor may hold at once, in all campaigns together: 1,000 unless told.
+
+    Example: labelrounds vendor limit acme 5000
+    """
+    from infra.database import vendors
+
+    with database() as engine:
+        vendors.set_limit(engine, name, tasks)
+    said = f"vendor {name} may hold {tasks:,} tasks"
+    console.document({"vendor": name, "max_open": tasks}) if as_json else click.echo(said)
 
 
 @click.command("disable")

@@ -128,6 +128,19 @@ def reactivate(engine: sa.Engine, name: str) -> bool:
         return bool(connection.execute(statements("vendors")["set_state"], values).rowcount)
 
 
+def set_limit(engine: sa.Engine, name: str, most: int) -> None:
+    """Say how many tasks a vendor may hold at once, in all campaigns together; it keeps what it holds.
+
+    Raises
+    ------
+    NotFound
+        There is no such vendor.
+    """
+    values = {"vendor_id": find_vendor(engine, name).vendor_id, "most": most}
+    with transaction(engine) as connection:
+        connection.execute(statements("vendors")["set_limit"], values)
+
+
 def figures(engine: sa.Engine, vendor_id: int, since: datetime, until: datetime) -> dict[str, Any]:
     """Give what a vendor leased, answered and earned in a span of time, as it is told itself."""
     values = {"vendor_id": vendor_id, "since": since, "until": until}

@@ -1,4 +1,4 @@
-"""Several vendors of several kinds in one campaign, through the command line: one of them answers at random."""
+"""Several vendors of several kinds in one campaign, through the command line: one of them is mostly wrong."""
 
 from __future__ import annotations
 
@@ -31,14 +31,10 @@ def knows(payload: Mapping[str, Any]) -> str:
     return truth(payload["id"])
 
 
-class Guesses:
-    """A vendor that looks at nothing."""
-
-    def __init__(self) -> None:
-        self.rng = np.random.default_rng(3)
-
-    def __call__(self, payload: Mapping[str, Any]) -> str:
-        return "ab"[int(self.rng.integers(2))]
+def careless(payload: Mapping[str, Any]) -> str:
+    """Answer as somebody who is mostly wrong: the same whatever the order of the tasks."""
+    right = truth(payload["id"])
+    return right if int(payload["id"][1:]) % 8 == 0 else {"a": "b", "b": "a"}[right]
 
 
 def campaign(user: User, **keys: Any) -> str:
@@ -59,7 +55,7 @@ def files_of(user: User, prefix: str) -> dict[str, list[dict[str, Any]]]:
     return {one.uri: list(map(json.loads, user.storage.get(one.uri).decode().splitlines())) for one in listed}
 
 
-def test_three_vendors_of_whom_one_guesses(user: User) -> None:
+def test_three_vendors_of_whom_one_is_careless(user: User) -> None:
     file = campaign(
         user,
         vendors=[
@@ -89,9 +85,8 @@ def test_three_vendors_of_whom_one_guesses(user: User) -> None:
         for row in tasks
     ]
     user.put("post/in/several/monday.jsonl", "\n".join([*lines, "{broken", lines[0]]) + "\n")
-    guesses = Guesses()
     assert answer(acme, knows) > 20
-    assert answer(dice, guesses) > 20
+    assert answer(dice, careless) > 20
 
     first = user.ask("collect", file)
     report = {row["vendor"]: row for row in user.ask("vendor", "report", "several")}
@@ -174,8 +169,7 @@ def test_labels_in_doubt_are_asked_again_and_corrections_followed(user: User) ->
     )
     acme, bolt = user.hire("acme"), user.hire("bolt")
     assert user.ask("round", file)["result"] == "published"
-    guesses = Guesses()
-    assert answer(acme, guesses) == 60
+    assert answer(acme, careless) == 60
     assert user.ask("collect", file)["result"] == "closed"
     assert user.ask("round", file)["result"] == "published"
     kinds = [row["kind"] for row in user.batch(2)]

@@ -35,6 +35,9 @@ WHERE cv.campaign_id = :campaign_id ORDER BY v.name
 UPDATE labelrounds.vendors SET state = CAST(:state AS labelrounds.vendor_state), reason = :reason
 WHERE name = :name AND state <> CAST(:state AS labelrounds.vendor_state)
 
+-- name: set_limit
+UPDATE labelrounds.vendors SET max_open = :most WHERE vendor_id = :vendor_id
+
 -- name: held_tasks
 SELECT task_id FROM labelrounds.tasks WHERE vendor_id = :vendor_id AND state = 'leased'
 ORDER BY task_id FOR UPDATE SKIP LOCKED

@@ -13,6 +13,7 @@ import pytest
 from infra.database import queue, rounds, vendors
 from infra.database.campaigns import Offer, register
 from infra.database.statements import statements
+from tasks.errors import NotFound
 
 
 def ids(tasks):
@@ -64,6 +65,17 @@ def test_max_open_is_a_cap(desk):
     assert len(client.lease(2)) == 2
     assert len(client.lease(2)) == 1
     assert client.lease(2) == []
+
+
+def test_the_cap_of_a_vendor_is_set_by_the_operator(desk):
+    desk.publish(desk.campaign(), 10)
+    client = desk.client()
+    vendors.set_limit(desk.engine, "acme", 4)
+    assert len(client.lease(10)) == 4
+    vendors.set_limit(desk.engine, "acme", 6)
+    assert len(client.lease(10)) == 2
+    with pytest.raises(NotFound, match="there is no vendor nobody"):
+        vendors.set_limit(desk.engine, "nobody", 4)
 
 
 def test_the_campaign_that_is_due_first_goes_first(desk):
