@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from tasks.campaign.source import Path
-from tasks.campaign.values import Amount, Name, Number, Part, S3Uri, Share, Text, Whole, micro
+from tasks.campaign.values import Amount, Name, Number, Part, S3Uri, Text, Whole, micro
 
 TruthMethod = Literal["auto", "majority", "dawid_skene", "one_coin", "crowdlab"]
 
@@ -52,7 +53,17 @@ class Gold(Part):
     suspend: bool = True
 
 
-Relabel = Literal["auto", "off"] | Share
+def _check_relabel(value: Any) -> str | float:
+    # YAML reads a bare `off` as a boolean.
+    if value is False or value == "off":
+        return "off"
+    number = isinstance(value, int | float | Decimal) and not isinstance(value, bool)
+    if value != "auto" and not (number and 0 <= value <= 1):
+        raise ValueError(f"must be auto, off or a share from 0 to 1, not {value}")
+    return value if isinstance(value, str) else float(value)
+
+
+Relabel = Annotated[str | float, BeforeValidator(_check_relabel)]
 
 
 def broken_vendors(values: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:

@@ -56,7 +56,7 @@ def answer_like_the_readme(hired: dict[str, str]) -> None:
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("'accepted'") == 20
+    assert "'accepted': 20," in done.stdout
 
 
 def test_the_campaign_on_the_page_is_the_one_that_ships():

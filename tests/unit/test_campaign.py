@@ -426,3 +426,27 @@ def test_import_is_light():
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True
     )
     assert result.stdout.strip() == ""
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [("auto", "auto"), ("off", "off"), ("'off'", "off"), ("0.2", 0.2), ("0", 0.0), ("1", 1.0)],
+)
+def test_every_way_to_write_relabel(written, read):
+    assert parse_campaign(f"{MINIMAL}relabel: {written}\n", "spam.yaml").relabel == read
+
+
+@pytest.mark.parametrize("written", ["sometimes", "on", "1.5", "-0.1", "[auto]", ".nan"])
+def test_a_wrong_relabel_is_one_clear_line(written):
+    (found,) = mistakes(f"{MINIMAL}relabel: {written}\n")
+    assert "relabel: must be auto, off or a share from 0 to 1" in found
+
+
+def test_a_batch_is_as_large_as_the_money_allows():
+    text = MINIMAL + "gold: {share: 0.1, uri: s3://gold/labels.csv}\n"
+    campaign = parse_campaign(text, "spam.yaml")
+    price = campaign.answer_price_micro
+    for money in range(0, 40 * price, price // 3 or 1):
+        size = campaign.affordable(money, 30)
+        assert campaign.cost_micro(size) <= money
+        assert size == 30 or campaign.cost_micro(size + 1) > money
