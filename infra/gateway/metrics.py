@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -27,7 +27,7 @@ class Metrics:
     def __init__(self) -> None:
         self._requests: Counter[tuple[str, str, int]] = Counter()
         self._seconds: Counter[tuple[str, float]] = Counter()
-        self._sums: Counter[str] = Counter()
+        self._sums: defaultdict[str, float] = defaultdict(float)
         self._tries: Counter[str] = Counter()
         self._lock = threading.Lock()
         self._figures: dict[str, float] = {}
@@ -37,7 +37,7 @@ class Metrics:
         """Count a request."""
         with self._lock:
             self._requests[(method if method.isalpha() and len(method) < 10 else "OTHER", route, status)] += 1
-            self._sums[route] += seconds  # type: ignore[assignment]
+            self._sums[route] += seconds
             for limit in BUCKETS:
                 if seconds <= limit:
                     self._seconds[(route, limit)] += 1

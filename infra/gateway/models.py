@@ -102,13 +102,17 @@ class CorrectionRow(BaseModel):
     reason: str | None = Field(default=None, max_length=10_000)
 
 
-def _rows(model: type[BaseModel]) -> Any:
+def _rows_of(model: type[BaseModel]) -> WithJsonSchema:
     # A row is judged by the database, alone: what is documented here is not checked here.
     schema = {
         "type": "array", "minItems": 1, "maxItems": MAX_ROWS,
         "items": model.model_json_schema(), "description": "Each is judged alone",
     }  # fmt: skip
-    return Annotated[list[Any], Field(min_length=1), WithJsonSchema(schema)]
+    return WithJsonSchema(schema)
+
+
+AnnotationRows = Annotated[list[Any], Field(min_length=1), _rows_of(AnnotationRow)]
+CorrectionRows = Annotated[list[Any], Field(min_length=1), _rows_of(CorrectionRow)]
 
 
 class AnnotationsCall(_Call):
@@ -131,7 +135,7 @@ class AnnotationsCall(_Call):
         },
     )
     request_id: RequestId
-    rows: _rows(AnnotationRow)  # type: ignore[valid-type]
+    rows: AnnotationRows
 
 
 class CorrectionsCall(_Call):
@@ -149,7 +153,7 @@ class CorrectionsCall(_Call):
         },
     )
     request_id: RequestId
-    rows: _rows(CorrectionRow)  # type: ignore[valid-type]
+    rows: CorrectionRows
 
 
 class SchemaName(BaseModel):

@@ -54,6 +54,7 @@ class Trace:
         try:
             await self.app(scope, receive, send_traced)
         except Exception:
+            # Whatever a handler raises: the caller gets an answer with an id that the log knows.
             log.exception("request %s failed", request_id)
             if started:
                 raise

@@ -84,8 +84,9 @@ def believe_sets(
         Arrays that do not fit together.
     """
     sets = check_indicators(named)
-    if sets.shape[0] != len(np.asarray(item)):
-        raise UsageError(f"There are {len(np.asarray(item))} items and {sets.shape[0]} sets of answers.")
+    items, sources = np.asarray(item), np.asarray(source)
+    if sets.shape[0] != len(items):
+        raise UsageError(f"There are {len(items)} items and {sets.shape[0]} sets of answers.")
     chances = None if model_proba is None else np.asarray(model_proba, np.float64)
     if chances is not None and chances.shape != (n_items, sets.shape[1]):
         raise UsageError(
@@ -93,7 +94,7 @@ def believe_sets(
         )
     found = []
     for place, column in enumerate(sets.T):
-        answers = Answers(item, source, column.astype(np.int64), n_items, n_sources, 2)  # type: ignore[arg-type]
+        answers = Answers(items, sources, column.astype(np.int64), n_items, n_sources, 2)
         found.append(believe(answers, method, None if chances is None else _both(chances[:, place])))
     return SetBelief(tuple(found))
 

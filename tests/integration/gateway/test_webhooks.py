@@ -303,7 +303,8 @@ def test_gateways_side_by_side_send_each_event_once_and_in_order(desk, make_gate
         time.sleep(0.05)
     for server in servers:
         server.stop()
-    for one, kinds in zip(receivers, ({"task.cancelled": 50, "annotation.rejected": 1}, {"task.cancelled": 50}), strict=True):  # fmt: skip  # noqa: E501
+    expected = ({"task.cancelled": 50, "annotation.rejected": 1}, {"task.cancelled": 50})
+    for one, kinds in zip(receivers, expected, strict=True):
         bodies = [json.loads(body) for _, body in one.all()]
         sequence = [body["seq"] for body in bodies]
         assert sequence == sorted(set(sequence))
