@@ -16,12 +16,14 @@ import click
 
 from flows import console
 from flows.bench.command import bench
+from flows.money.command import money
 from flows.names import is_file_name
+from flows.outlook_commands import forecast, resume
 from flows.queue_commands import queue
 from flows.simulate.command import simulate
 from flows.vendor.group import vendor
 from infra.settings import QUIET, load_settings, read_given
-from tasks.errors import LabelRoundsError, ServiceUnavailable
+from tasks.errors import LabelRoundsError, ServiceUnavailable, UsageError
 
 if TYPE_CHECKING:
     from infra.settings import Settings
@@ -49,6 +51,15 @@ cli.add_command(simulate)
 
 
 cli.add_command(queue)
+
+
+cli.add_command(forecast)
+
+
+cli.add_command(resume)
+
+
+cli.add_command(money)
 
 
 cli.add_command(vendor)
@@ -125,10 +136,20 @@ def down() -> None:
 
 
 @cli.command()
+@click.argument("campaign", required=False)
 @JSON
-def status(as_json: bool) -> None:
-    """Show the parts of the stack, their addresses and health. Example: labelrounds status --json"""
-    _status(as_json)
+def status(campaign: str | None, as_json: bool) -> None:
+    """Show the parts of the stack and where each campaign stands; of one campaign all that there is to say.
+
+    Example: labelrounds status spam
+    """
+    if campaign is None:
+        _status(as_json)
+        return
+    from flows.standing import standing
+
+    found = standing(load_settings(), campaign)
+    console.document(found) if as_json else console.show_facts(found)
 
 
 @cli.command()
@@ -169,22 +190,29 @@ def check(campaign: str, as_json: bool) -> None:
 @click.option(
     "--verify", type=click.IntRange(1), metavar="N", help="Choose round N's batch anew and compare."
 )
+@click.option(
+    "--override", multiple=True, metavar="GUARD", help="Let a guard pass in this round that refused it."
+)
 @JSON
-def round_(campaign: str, verify: int | None, as_json: bool) -> None:
+def round_(campaign: str, verify: int | None, override: tuple[str, ...], as_json: bool) -> None:
     """Run one labeling round, or go on with the interrupted one.
 
     CAMPAIGN is a campaign file, or the name of a campaign that ran before. Example: labelrounds round spam.yaml
     """
     _validate(campaign)
     if verify is not None:
+        if override:
+            raise UsageError("--verify chooses a batch anew and publishes nothing: leave --override out")
         _verify(campaign, verify, as_json)
         return
     with prefect_ready():
         from flows.round import label_round
+        from tasks.guard import check_names
 
-        outcome = label_round(campaign)
+        check_names(override)
+        outcome = label_round(campaign, list(override))
     _tell(outcome, as_json)
-    if outcome.result in ("busy", "waiting"):
+    if outcome.result in ("busy", "waiting", "guarded"):
         sys.exit(1)
 
 
@@ -331,4 +359,14 @@ def _status(as_json: bool) -> None:
     from flows.operate import stack_rows
 
     rows = stack_rows(read_given().home)
-    console.document(rows) if as_json else console.show_rows("stack", rows)
+    if as_json:
+        console.document(rows)
+        return
+    console.show_rows("stack", rows)
+    if any(row["name"] == "postgres" and row["health"] == "healthy" for row in rows):
+        from flows.standing import all_standing
+
+        found = all_standing(load_settings())
+        if found:
+            names = ("campaign", "round", "state", "labels", "spent", "stopped")
+            console.show_rows("campaigns", [{name: one[name] for name in names} for one in found])

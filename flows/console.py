@@ -66,6 +66,15 @@ def show_outcome(outcome: Outcome) -> None:
         console.print(f"  {name}: {address}", soft_wrap=True)
 
 
+def show_facts(facts: dict[str, Any]) -> None:
+    """Print names and values, a line each; what is not known is left out."""
+    console = stdout()
+    width = max(len(name) for name in facts) + 2
+    for name, value in facts.items():
+        if value is not None:
+            console.print(f"{name:<{width}}{value}", soft_wrap=True)
+
+
 def show_rows(title: str, rows: list[dict[str, Any]]) -> None:
     """Print rows as a table."""
     if not rows:

@@ -90,13 +90,16 @@ def add_vendor(settings: Settings, name: str) -> str:
 
 
 def list_vendors(settings: Settings) -> list[dict[str, Any]]:
-    """Read all vendors; money in currency units."""
+    """Read all vendors; what they earned in their own currencies."""
     from infra.database import vendors
 
     with _database(settings) as engine:
         rows = vendors.list_vendors(engine)
     return [
-        {**{k: v for k, v in row.items() if k != "earned_micro"}, "earned": float(row["earned_micro"]) / 1e6}
+        {
+            **{k: v for k, v in row.items() if k != "earned_micro"},
+            "earned": {currency: micro / 1e6 for currency, micro in row["earned_micro"].items()},
+        }
         for row in rows
     ]
 
@@ -133,6 +136,31 @@ def export_labels(settings: Settings, campaign: str, as_of: int | None, as_json:
     writer = csv.DictWriter(sys.stdout, columns)
     writer.writeheader()
     writer.writerows(rows)
+
+
+def resume_campaign(settings: Settings, campaign: str, rounds: int) -> dict[str, Any]:
+    """Lift a campaign's stop, and keep soft stop rules from stopping it for so many rounds.
+
+    Raises
+    ------
+    NotFound
+        When no round of it was ever run.
+    """
+    from flows.names import is_file_name
+    from infra.database import campaigns
+    from tasks.campaign import load_campaign
+
+    name = load_campaign(campaign).name if is_file_name(campaign) else campaign
+    with _database(settings) as engine:
+        before = campaigns.find(engine, name).stop_reason
+        row = campaigns.resume(engine, name, rounds)
+    was = "it was not stopped" if before is None else f"it was stopped: {before.rstrip('.')}"
+    return {
+        "campaign": name,
+        "was_stopped": before,
+        "until_round": row.resume_until,
+        "sentence": f"campaign {name} goes on up to round {row.resume_until}; {was}",
+    }
 
 
 @contextmanager

@@ -15,7 +15,7 @@ class Outcome:
     Parameters
     ----------
     result
-        ``published``, ``stopped``, ``closed``, ``waiting``, ``busy`` or ``idle``.
+        ``published``, ``stopped``, ``closed``, ``waiting``, ``busy``, ``guarded`` or ``idle``.
     message
         One sentence for people.
     round

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import cast
 
@@ -19,10 +20,12 @@ from infra.database.rounds import Round
 from infra.workplace import Workplace
 from tasks.campaign import Campaign
 from tasks.collect import renew_labels
+from tasks.decide import decide, stop_reason
 from tasks.errors import (
     BudgetExceeded,
     CampaignStopped,
     DeviceUnavailable,
+    GuardTripped,
     PoolChanged,
     PoolExhausted,
     PoolRejected,
@@ -31,7 +34,9 @@ from tasks.errors import (
     StackError,
     UsageError,
 )
-from tasks.measure import measure, stop_reason
+from tasks.foresee import foresee
+from tasks.guard import guard
+from tasks.measure import measure
 from tasks.open import may_open, open_round
 from tasks.outputs import campaign_of
 from tasks.publish import publish
@@ -47,7 +52,7 @@ USED_UP = (PoolExhausted, BudgetExceeded)
 
 
 @flow(name="label-round", flow_run_name=run_name("round"), persist_result=False)
-def label_round(campaign: str) -> Outcome:
+def label_round(campaign: str, override: Sequence[str] = ()) -> Outcome:
     """Train on the labels so far, choose what is most worth labeling next, and hand it to the vendors.
 
     A round that was interrupted goes on from its last committed step. While the last batch waits for labels,
@@ -58,6 +63,8 @@ def label_round(campaign: str) -> Outcome:
     ----------
     campaign
         The campaign file, or the name of a campaign that ran before.
+    override
+        Names of guards that a person has looked at and lets pass in this round.
 
     Returns
     -------
@@ -68,16 +75,18 @@ def label_round(campaign: str) -> Outcome:
         spec = find_campaign(place, campaign)
         try:
             with rounds.driving(place.engine, spec.name):
-                return run_round(place, spec)
+                return run_round(place, spec, override)
         except RoundBusy as busy:
             return skipped(spec, "busy", busy)
         except RoundWaiting as waiting:
             return skipped(spec, "waiting", waiting)
+        except GuardTripped as tripped:
+            return skipped(spec, "guarded", tripped)
         except CampaignStopped as stopped:
             return skipped(spec, "stopped", stopped)
 
 
-def run_round(place: Workplace, spec: Campaign) -> Outcome:
+def run_round(place: Workplace, spec: Campaign, override: Sequence[str] = ()) -> Outcome:
     """Take the steps of a round, in their order."""
     published = finish_earlier(place, spec)
     if published is not None:
@@ -91,12 +100,15 @@ def run_round(place: Workplace, spec: Campaign) -> Outcome:
         round_ = renew_labels(place, round_)
         round_ = train(place, round_)
         round_ = measure(place, round_)
+        round_ = foresee(place, round_)
+        round_ = decide(place, round_)
         reason = stop_reason(round_) if round_.state == "trained" else None
         if reason is not None:
             round_ = rounds.end(place.engine, round_, "stopped", reason)
         else:
             round_ = score(place, round_)
             round_ = select(place, round_)
+            round_ = guard(place, round_, override)
             round_ = publish(place, round_)
             serve_vendors(place, campaigns.find(place.engine, spec.name), campaign_of(round_))
     except USED_UP as used_up:

@@ -55,6 +55,9 @@ def _sweep_driven(place: Workplace, name: str) -> str:
     for round_ in rounds.untracked(place.engine, row.campaign_id):
         track(place, round_)
     newest = rounds.rounds_of(place.engine, name)[-1:]
+    held = guards_that_hold(newest[0]) if newest else []
+    if held:
+        return f"round {newest[0].number} waits for a person's word: {', '.join(held)}"
     if newest and is_interrupted(newest[0]):
         # Nobody holds the campaign, so whoever drove this round is gone.
         announce(newest[0])
@@ -63,6 +66,12 @@ def _sweep_driven(place: Workplace, name: str) -> str:
         announce(newest[0])
         return f"round {newest[0].number} is closed: announced the next"
     return outcome.message
+
+
+def guards_that_hold(round_: Round) -> list[str]:
+    """Name the guards that keep a round from being published; trying again would not help."""
+    guards = (round_.measures or {}).get("guards", []) if round_.state == "scored" else []
+    return [one["name"] for one in guards if one["tripped"] and not one["overridden"]]
 
 
 def is_interrupted(round_: Round) -> bool:

@@ -10,7 +10,7 @@ from infra.settings import Settings
 from infra.workplace import Workplace
 from tasks.choice import known_of
 from tasks.errors import UsageError
-from tasks.outputs import campaign_of, manifest_of
+from tasks.outputs import campaign_of, manifest_of, model_of
 from tasks.score import Scan
 from tasks.select import ITEM, KIND, RANK, draw_audit, pick_work, stored_table
 
@@ -71,7 +71,7 @@ def verify(settings: Settings, campaign: str, number: int) -> Verification:
         known = known_of(place, round_, scan.known(), taken)
         again = [
             *pick_work(place, round_, scan.shortlist(), known, work),
-            *draw_audit(scan.audit(), id_column, len(stored) - work, spec, round_),
+            *draw_audit(scan.audit(), id_column, len(stored) - work, spec, round_, model_of(place, round_)),
         ]
         before, after = ({(row[ITEM], row[KIND], row[RANK]) for row in rows} for rows in (stored, again))
     finally:

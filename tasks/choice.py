@@ -12,7 +12,7 @@ from infra.database.rounds import Round
 from infra.workplace import Workplace
 from tasks.campaign import Campaign
 from tasks.features.lists import as_matrix
-from tasks.labelled import KIND, class_codes, usable
+from tasks.labelled import AUDIT, KIND, class_codes, learnt_kinds, usable
 from tasks.outputs import campaign_of, manifest_of, model_of, space_of
 from tasks.supervise import weak_rows
 from tasks.targets import targets_of
@@ -131,11 +131,11 @@ def known_of(workplace: Workplace, round_: Round, seen: pa.Table, taken: pa.Tabl
     seen_by_strategies = targets_of(campaign).known(class_codes(labels, campaign))
     codes = dict(zip(labels.column(id_column).to_pylist(), seen_by_strategies.tolist(), strict=True))
     for item, kind in zip(labels.column(id_column).to_pylist(), labels.column(KIND).to_pylist(), strict=True):
-        if kind == "audit":
+        if kind == AUDIT:
             codes[item] = -1
     ids = seen.column(TAKEN).to_pylist()
     X = as_matrix(seen.column(MATRIX))
-    outside = labels.filter(usable(labels, ("seed", "work")))
+    outside = labels.filter(usable(labels, learnt_kinds(campaign)))
     inside = set(ids)
     places = [row for row, item in enumerate(outside.column(id_column).to_pylist()) if item not in inside]
     if places:
@@ -154,7 +154,7 @@ def known_classes(workplace: Workplace, round_: Round) -> NDArray[np.int64]:
     """Give the classes of all labels to choose by, in no particular order."""
     assert round_.labels is not None
     campaign, labels = campaign_of(round_), workplace.fetch_table(round_.labels)
-    chosen_by = labels.filter(usable(labels, ("seed", "work")))
+    chosen_by = labels.filter(usable(labels, learnt_kinds(campaign)))
     return targets_of(campaign).known(class_codes(chosen_by, campaign))
 
 

@@ -71,4 +71,4 @@ def _close(workplace: Workplace, round_: Round) -> None:
     try:
         rounds.store(workplace.engine, round_, "closed")
     except RoundBusy:
-        log.info("round %d of %s was closed by another process", round_.number, round_.campaign)
+        log.info("round %d of %s was closed by another process, or asked on", round_.number, round_.campaign)

@@ -15,12 +15,15 @@
     - PoolExhausted              fewer items are left than the batch needs
     - DeviceUnavailable          `cuda` was demanded and does not work here
     - BudgetExceeded             publishing would spend more than the campaign has
+    - GuardTripped               something is wrong with the batch, and nobody said to publish it all the same
   + StackError                   a part of the embedded stack does not start or answer
     - ServiceUnavailable         a server (Postgres, S3, MLflow, Prefect) cannot be reached; transient
       * VendorUnreachable        a vendor's own system, reached through a connector; transient
 
 Every message says what happened, where, and what to do about it.
 """
+
+from collections.abc import Mapping
 
 
 class LabelRoundsError(Exception):
@@ -94,6 +97,27 @@ class DeviceUnavailable(RoundError):
 
 class BudgetExceeded(RoundError):
     """Publishing the batch would spend more than the campaign has."""
+
+
+class GuardTripped(RoundError):
+    """Something is surely wrong with a batch: nothing is published until a person says so, or mends it.
+
+    Parameters
+    ----------
+    campaign, number
+        Of the round.
+    reasons
+        Sentence of each guard that tripped, by its name.
+    """
+
+    def __init__(self, campaign: str, number: int, reasons: Mapping[str, str]) -> None:
+        self.names = tuple(reasons)
+        said = " ".join(f"{name}: {reason}" for name, reason in reasons.items())
+        words = " ".join(f"--override {name}" for name in reasons)
+        super().__init__(
+            f"campaign {campaign}, round {number}: nothing was published. {said} If all is right, go on with "
+            f"`labelrounds round {campaign} {words}`."
+        )
 
 
 class StackError(LabelRoundsError):

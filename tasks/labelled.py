@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from infra.database import labels as label_store
 from infra.database.rounds import Round
 from infra.workplace import Workplace
+from tasks.audit import draw_of, kept_in_window
 from tasks.campaign import Campaign
 from tasks.errors import UsageError
 from tasks.matrices import cut_texts
@@ -21,6 +23,14 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 KIND, LABEL, CONFIDENCE, FOUND = "__kind", "__label", "__confidence", "__found"
+AUDIT, RELEASED = "audit", "released"
+"""Kinds of labels that measure, and that measured until a newer audit window replaced them."""
+
+
+def learnt_kinds(campaign: Campaign) -> tuple[str, ...]:
+    """Give the kinds of labels that models may see; with cross-fitting those that measure are among them."""
+    kinds = ("seed", "work", RELEASED)
+    return (*kinds, AUDIT) if campaign.audit.train == "crossfit" else kinds
 
 
 def labelled_items(workplace: Workplace, round_: Round, campaign: Campaign, manifest: Manifest) -> pa.Table:
@@ -44,12 +54,31 @@ def labelled_items(workplace: Workplace, round_: Round, campaign: Campaign, mani
     labels = pa.table(
         {
             id_column: wanted,
-            KIND: pa.array([label.kind for label in known], pa.string()),
+            KIND: pa.array(kinds_of(workplace, round_, campaign, known), pa.string()),
             LABEL: pa.array([label.label for label in known], pa.string()),
             CONFIDENCE: pa.array([label.weight for label in known], pa.float32()),
         }
     )
     return _join(labels, rows, id_column)
+
+
+def kinds_of(
+    workplace: Workplace, round_: Round, campaign: Campaign, known: Sequence[label_store.Label]
+) -> list[str]:
+    """Give what each label is for: an audit label that a newer window replaced is free to be learnt from."""
+    kinds = [label.kind for label in known]
+    if campaign.audit.train != "window":
+        return kinds
+    audited = {label.item_id for label in known if label.kind == AUDIT}
+    rows = label_store.audit_draws(workplace.engine, round_.campaign_id)
+    draws = {item: draw_of(row) for item, row in rows.items() if item in audited}
+    window = kept_in_window(draws, campaign.audit.window)
+    return [
+        RELEASED
+        if label.kind == AUDIT and label.item_id in draws and label.item_id not in window
+        else label.kind
+        for label in known
+    ]
 
 
 def rows_of(workplace: Workplace, manifest: Manifest, ids: pa.Array) -> pa.Table:

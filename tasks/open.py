@@ -8,7 +8,7 @@ import logging
 from infra.database import campaigns, rounds
 from infra.database.rounds import Round
 from infra.workplace import Workplace
-from tasks.campaign import Campaign
+from tasks.campaign import Campaign, Vendor
 from tasks.errors import CampaignStopped, RoundWaiting
 from tasks.outputs import campaign_of, manifest_of
 from tasks.step import step
@@ -18,16 +18,7 @@ log = logging.getLogger(__name__)
 
 def register(workplace: Workplace, campaign: Campaign) -> campaigns.CampaignRow:
     """Make the campaign known to the database, its vendors and its MLflow experiment with it."""
-    offers = [
-        campaigns.Offer(
-            vendor.name,
-            vendor.price_micro,
-            round(vendor.lease_minutes * 60),
-            vendor.max_open,
-            round(campaign.corrections_hours * 3600),
-        )
-        for vendor in campaign.vendors
-    ]
+    offers = [_offer(campaign, vendor) for vendor in campaign.vendors]
     row = campaigns.register(
         workplace.engine, campaign.name, json.loads(campaign.to_json()), campaign.digest, offers
     )
@@ -39,6 +30,20 @@ def register(workplace: Workplace, campaign: Campaign) -> campaigns.CampaignRow:
         campaigns.link_mlflow(workplace.engine, row.campaign_id, experiment, run)
         row = campaigns.find(workplace.engine, campaign.name)
     return row
+
+
+def _offer(campaign: Campaign, vendor: Vendor) -> campaigns.Offer:
+    terms = campaign.terms_of(vendor)
+    return campaigns.Offer(
+        vendor.name,
+        terms.price_micro,
+        round(vendor.lease_minutes * 60),
+        vendor.max_open,
+        round(campaign.corrections_hours * 3600),
+        terms.own_micro,
+        terms.currency,
+        terms.rate,
+    )
 
 
 def parameters(campaign: Campaign) -> dict[str, object]:
@@ -62,7 +67,9 @@ def pool_grew(workplace: Workplace, campaign: Campaign) -> bool:
     from tasks.pool.listing import list_pool
 
     last = rounds.rounds_of(workplace.engine, campaign.name)[-1]
-    if last.manifest is None or (last.measures or {}).get("pool", {}).get("free") != 0:
+    measures = last.measures or {}
+    used_up = any(one["name"] == "pool_exhausted" and one["fired"] for one in measures.get("signals", []))
+    if last.manifest is None or not (used_up or measures.get("pool", {}).get("free") == 0):
         return False
     listed, _ = list_pool(workplace.storage, campaign.pool.uri)
     then = {(one.uri, one.etag) for one in manifest_of(workplace, last).objects}

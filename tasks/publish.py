@@ -116,5 +116,5 @@ def routes_of(
         name: None if value is None else str(value)
         for name, value in json.loads(row.get(TRAITS) or "{}").items()
     }
-    overlap = 1 if again else campaign.overlap
+    overlap = 1 if again else campaign.audit_overlap if row[KIND] == "audit" else campaign.overlap
     return routes(workers, traits, predicted, overlap, key, exclusive=exclusive, without=before)

@@ -14,8 +14,8 @@ from infra.workplace import Workplace
 from tasks.beliefs import Beliefs, believe
 from tasks.campaign import Campaign
 from tasks.features.lists import as_matrix
-from tasks.labelled import usable
-from tasks.outputs import manifest_of, model_of
+from tasks.labelled import learnt_kinds, usable
+from tasks.outputs import campaign_of, manifest_of, model_of
 from tasks.reference import Reference
 from tasks.workers import workers_of
 
@@ -81,13 +81,12 @@ def worth_asking_again(
 
 def unseen_of(workplace: Workplace, round_: Round) -> dict[str, list[float]]:
     """Read what models that did not see them say of the labelled items; nothing with too few labels."""
-    from tasks.train import LEARNT_FROM
-
     told = (round_.measures or {}).get("unseen")
     if told is None or round_.labels is None:
         return {}
     labelled = workplace.fetch_table(round_.labels)
-    ids = labelled.filter(usable(labelled, LEARNT_FROM)).column(manifest_of(workplace, round_).columns.id)
+    learnt = labelled.filter(usable(labelled, learnt_kinds(campaign_of(round_))))
+    ids = learnt.column(manifest_of(workplace, round_).columns.id)
     said = workplace.fetch_array(Reference.from_json(told))
     return {
         item: row.tolist()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ from infra.database import rounds
 from infra.database.rounds import Round
 from infra.workplace import Workplace
 from tasks.added import has_prediction
+from tasks.audit import DRAWN, RANK, WEIGHT, oversampled, reserve_size
 from tasks.campaign import Campaign
 from tasks.choice import (
     MATRIX,
@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 HISTOGRAM_ROWS = 5_000
+WATCHED_ITEMS = 2_000
+"""Of the sample on which successive models and pools are compared: the same part of the pool in every round."""
 SCORE, PREDICTED = "__score", "__predicted"
 
 
@@ -68,17 +70,11 @@ def score(workplace: Workplace, round_: Round) -> Round:
     # What was not free then, so that the choice can be verified later.
     measures["taken"] = workplace.keep_table(folder(round_), "taken", taken).to_json()
     measures["known"] = workplace.keep_table(folder(round_), "known", scan.known()).to_json()
+    measures["watched"] = workplace.keep_table(folder(round_), "watched", scan.watched()).to_json()
     log.info("%d of %d items are free; %d on the shortlist", scan.free, manifest.rows, shortlist.rows)
     return rounds.store(
         workplace.engine, round_, "scored", shortlist=shortlist, audit=audit, measures=measures
     )
-
-
-def reserve_size(campaign: Campaign, items: int) -> int:
-    """Give how many items all audits of the campaign can need: budget or pool may be what ends first."""
-    total = min(campaign.budget.labels, items)
-    size = min(campaign.batch.size, total)
-    return math.ceil(total / size) * campaign.batch.audit_items(size)
 
 
 class Scan:
@@ -126,6 +122,7 @@ class Scan:
         key = tie_key(generator(campaign, round_))
         self._shortlists = [Shortlist(self.size + self.reserve_size, key) for _ in self.stages]
         self._sample: BottomK = BottomK(HISTOGRAM_ROWS, purpose_key(campaign.seed, "histogram"))
+        self._watched: BottomK = BottomK(WATCHED_ITEMS, purpose_key(campaign.seed, "watched"))
 
     def run(self) -> Iterator[int]:
         """Walk over the pool; yields the rows of each chunk when it is done."""
@@ -137,16 +134,22 @@ class Scan:
         quotas = self.campaign.strategy.quotas
         group = () if quotas is None or quotas.group is None else (quotas.group,)
         shown = list(
-            dict.fromkeys((id_column, *self.campaign.pool.payload, *group, *self.campaign.skill_columns))
+            dict.fromkeys(
+                (
+                    id_column,
+                    *self.campaign.pool.payload,
+                    *group,
+                    *self.campaign.skill_columns,
+                    *self.campaign.audit_columns,
+                )
+            )
         )
         space = self.description.space
         for table, X in matrices(self.workplace, self.manifest, space, self.round.features.uri, shown):
             ids = table.column(id_column)
+            self._watched.update(ids, _known_table(ids, X))
             if self.reserve_size:
-                drawable = pc.invert(pc.is_in(ids, self.seed_ids))
-                rows = table.select(shown).filter(drawable)
-                self.drawable += rows.num_rows
-                self._reserve.update(rows.column(id_column), rows)
+                self._offer_to_the_audit(table.select(shown), X)
             free = pc.invert(pc.is_in(ids, self.taken))
             mask = np.array(free)
             if self.keeps_known and not mask.all():
@@ -156,6 +159,19 @@ class Scan:
             if mask.any():
                 self._consider(table.select(shown).filter(pa.array(mask)), X[mask])
             yield table.num_rows
+
+    def _offer_to_the_audit(self, table: pa.Table, X: NDArray[np.float32]) -> None:
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        if self.campaign.audit.mode == "active":
+            table = table.append_column(MATRIX, as_lists(X))
+        rows = table.filter(pc.invert(pc.is_in(table.column(self.manifest.columns.id), self.seed_ids)))
+        self.drawable += rows.num_rows
+        weight = oversampled(self.campaign, rows)
+        shown = np.ones(rows.num_rows) if weight is None else weight
+        rows = rows.append_column(WEIGHT, pa.array(shown, pa.float64()))
+        self._reserve.update(rows.column(self.manifest.columns.id), rows, weight)
 
     def _consider(self, table: pa.Table, X: NDArray[np.float32]) -> None:
         import pyarrow as pa
@@ -211,14 +227,17 @@ class Scan:
         reserve = self._reserve.result()
         if not self.reserve_size or reserve is None:
             return pa.table({self.manifest.columns.id: pa.array([], pa.string())})
-        return reserve.append_column(
-            "__drawn", pc.is_in(reserve.column(self.manifest.columns.id), self.taken)
-        )
+        drawn = pc.is_in(reserve.column(self.manifest.columns.id), self.taken)
+        return reserve.append_column(DRAWN, drawn).append_column(RANK, pa.array(self._reserve.ranks))
+
+    def watched(self) -> pa.Table:
+        """Give ids and matrix of a uniform sample of the whole pool, labelled items among it."""
+        return self._watched.result()
 
     def _reserved_free(self) -> int:
         """Count free items that are kept for the audit, from which no strategy chooses."""
         audit = self.audit()
-        return audit.column("__drawn").to_pylist().count(False) if audit.num_rows else 0
+        return audit.column(DRAWN).to_pylist().count(False) if audit.num_rows else 0
 
     def summary(self) -> dict[str, Any]:
         """Count the pool and keep a uniform sample of its scores and predicted classes."""

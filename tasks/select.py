@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from infra.database import campaigns, rounds
 from infra.database.rounds import Round
 from infra.workplace import Workplace
+from tasks.audit_draw import audit_rows, audit_state
 from tasks.campaign import Campaign
 from tasks.choice import (
     MATRIX,
@@ -27,13 +28,15 @@ from tasks.choice import (
 )
 from tasks.errors import PoolExhausted, UsageError
 from tasks.features.lists import as_matrix
-from tasks.outputs import campaign_of, folder, manifest_of
+from tasks.outputs import campaign_of, folder, manifest_of, model_of
 from tasks.reference import Reference
+from tasks.rivals import rivals
 from tasks.step import step
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from tasks.models import Predictor
     from tasks.strategies import Description, Selection
 
 log = logging.getLogger(__name__)
@@ -56,14 +59,15 @@ def select(workplace: Workplace, round_: Round) -> Round:
         return round_
     assert round_.shortlist is not None
     assert round_.audit is not None
+    assert round_.measures is not None
     campaign = campaign_of(round_)
     columns = manifest_of(workplace, round_).columns
     shortlist = workplace.fetch_table(round_.shortlist)
     reserve = workplace.fetch_table(round_.audit)
     size = affordable(workplace, round_, campaign)
     # Where nothing is left to choose from, what was reserved to measure fills the batch.
-    to_draw = max(campaign.batch.audit_items(size), size - shortlist.num_rows)
-    audit = draw_audit(reserve, columns.id, to_draw, campaign, round_)
+    to_draw = max(campaign.audit_items(size, round_.measures["counts"]["audit"]), size - shortlist.num_rows)
+    audit = draw_audit(reserve, columns.id, to_draw, campaign, round_, model_of(workplace, round_))
     again = pick_again(workplace, round_, campaign, shortlist, size - len(audit))
     k = min(size - len(audit) - len(again), shortlist.num_rows)
     work = pick_work(workplace, round_, shortlist, stored_known(workplace, round_), k) if k else []
@@ -78,7 +82,12 @@ def select(workplace: Workplace, round_: Round) -> Round:
         len(audit),
         len(again),
     )
-    return rounds.store(workplace.engine, round_, batch=reference)
+    measures = {
+        **round_.measures,
+        "audit": audit_state(reserve, columns.id, audit, campaign, round_),
+        "rivals": rivals(workplace, round_, campaign, shortlist, [pick[ITEM] for pick in work]),
+    }
+    return rounds.store(workplace.engine, round_, batch=reference, measures=measures)
 
 
 def affordable(workplace: Workplace, round_: Round, campaign: Campaign) -> int:
@@ -92,21 +101,23 @@ def affordable(workplace: Workplace, round_: Round, campaign: Campaign) -> int:
 
 
 def draw_audit(
-    reserve: pa.Table, id_column: str, n: int, campaign: Campaign, round_: Round
+    reserve: pa.Table, id_column: str, n: int, campaign: Campaign, round_: Round, model: Predictor | None
 ) -> list[dict[str, Any]]:
-    """Take the next `n` items of the audit's reserve, in the order of their hash."""
+    """Take the next `n` items of the audit's reserve: in the order of their ranks, or by an active draw.
+
+    Parameters
+    ----------
+    model
+        Of the round; an active audit looks more often where it is unsure.
+    """
     if n <= 0 or reserve.num_rows == 0:
         return []
     assert round_.measures is not None
-    drawable = round_.measures["pool"]["drawable"]
-    open_rows = [row for row in range(reserve.num_rows) if not reserve.column("__drawn")[row].as_py()]
+    rows, told = audit_rows(reserve, id_column, n, campaign, round_, model)
     picks = []
-    for rank, row in enumerate(open_rows[:n], start=1):
-        # After this draw the row + 1 smallest hashes of all that may be drawn are audited.
-        probability = (row + 1) / drawable
-        reason = {"audit": "drawn at random to measure", "draw": row + 1, "probability": probability}
-        item = reserve.column(id_column)[row].as_py()
-        picks.append(_pick(item, "audit", rank, None, reason, probability, _shown(reserve, row, campaign)))
+    for rank, (row, why) in enumerate(zip(rows, told, strict=True), start=1):
+        item, shown = reserve.column(id_column)[row].as_py(), _shown(reserve, row, campaign)
+        picks.append(_pick(item, "audit", rank, None, why, why["probability"], shown))
     return picks
 
 

@@ -3,57 +3,60 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from infra.database import batches, campaigns, rounds
+from infra.database import batches, campaigns, money, rounds
 from infra.database.rounds import Round
 from infra.workplace import Workplace
 from tasks.campaign import Campaign
-from tasks.measure import best_estimates, estimates_of
+from tasks.champion import was_promoted
+from tasks.metrics import charts, curves, decision_tags, headline_estimates, metrics, table_tags
 from tasks.open import parameters
 from tasks.outputs import campaign_of, manifest_of, model_of, space_of
 from tasks.pictures import campaign_pictures, round_pictures
 from tasks.reference import Reference
-from tasks.report import artifact_key, markdown, model_words
+from tasks.report import (
+    Page,
+    artifact_key,
+    as_html,
+    as_markdown,
+    campaign_page,
+    model_words,
+    round_page,
+)
+from tasks.report.tables import REPORTED_ITEMS, tables
 from tasks.step import step
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from infra.tracking import DataSet, RoundModel, RoundRecord
     from tasks.pool.manifest import Manifest
 
 log = logging.getLogger(__name__)
 
-REPORTED_ITEMS = 1_000
+ONE_LOOK = ("learning_curve", "stop_signals", "burn_down", "class_balance", "calibration")
 
 
 @step("track in MLflow")
 def track(workplace: Workplace, round_: Round) -> Round:
-    """Write a round to its MLflow run and the campaign's learning curve, once; of a failed one only that it did."""
+    """Write a round to its MLflow run and the campaign's curves, once; of a failed one only that it did."""
     if round_.tracked_at is not None or round_.mlflow_run_id is None:
         return round_
     workplace.tracker.check()  # before the pictures are drawn for nothing
     if round_.state == "failed":
         return track_failure(workplace, round_, round_.mlflow_run_id)
     campaign = campaign_of(round_)
-    row = campaigns.find(workplace.engine, campaign.name)
-    assert row.mlflow_run_id is not None
     picks = batches.batch_of(workplace.engine, round_)
-    report = markdown(round_, campaign, links(workplace, round_), picks)
+    doubts = doubts_of(workplace, round_.measures or {})
+    page = round_page(round_, campaign, links(workplace, round_), picks, doubts)
     tracked = workplace.tracker.log_round(
-        round_.mlflow_run_id, record(workplace, round_, campaign, picks, report)
+        round_.mlflow_run_id, record(workplace, round_, campaign, picks, doubts, page)
     )
-    labels = (round_.measures or {})["counts"]["labels"]
-    if best_estimates(round_.measures or {}):
-        workplace.tracker.append_curve(row.mlflow_run_id, round_.number, labels, curve_point(round_))
-    workplace.tracker.describe(
-        row.mlflow_run_id,
-        markdown=report,
-        figures=campaign_pictures(workplace, round_, campaign),
-        tags={"state": round_.state, "stop_reason": round_.reason or "", "rounds": round_.number},
-    )
+    show_campaign(workplace, round_, campaign)
     workplace.tracker.finish(round_.mlflow_run_id)
-    workplace.tracker.finish(row.mlflow_run_id, "FINISHED" if round_.state == "stopped" else "RUNNING")
-    show_in_prefect(round_, report)
+    show_in_prefect(round_, as_markdown(page))
     rounds.mark_tracked(workplace.engine, round_, None if tracked.version is None else str(tracked.version))
     log.info("tracked at %s", tracked.url)
     return rounds.find(workplace.engine, round_.round_id)
@@ -67,14 +70,48 @@ def track_failure(workplace: Workplace, round_: Round, run_id: str) -> Round:
     return rounds.find(workplace.engine, round_.round_id)
 
 
+def show_campaign(workplace: Workplace, round_: Round, campaign: Campaign) -> None:
+    """Bring the campaign's own run up to this round: curves, pictures, page and state."""
+    from infra.tracking import artifact_url
+
+    row = campaigns.find(workplace.engine, campaign.name)
+    run_id = row.mlflow_run_id
+    assert run_id is not None
+    assert row.experiment_id is not None
+    tracker, measures = workplace.tracker, round_.measures or {}
+    tracker.append_curve(run_id, measures["counts"]["labels"], curves(measures, campaign))
+    tracker.share_curves(row.experiment_id, charts(measures, campaign))
+    pictures = drawn(campaign_pictures(workplace, round_, campaign))
+    told = [one for one in rounds.rounds_of(workplace.engine, campaign.name) if one.number <= round_.number]
+    addresses = {
+        "newest round" if name == "MLflow run" else name: address
+        for name, address in links(workplace, round_).items()
+    }
+    page = campaign_page(told, campaign, addresses, money.spent(workplace.engine, round_.campaign_id))
+    shown = {name: artifact_url(run_id, picture_path(name)) for name in ONE_LOOK if name in pictures}
+    tracker.describe(
+        run_id,
+        markdown=as_markdown(page, bare=True, pictures=shown),
+        files={"report.html": as_html(page, pictures).encode(), **files_of(pictures)},
+        tags={"state": round_.state, "stop_reason": round_.reason or "", "rounds": round_.number},
+    )
+    tracker.finish(run_id, "FINISHED" if round_.state == "stopped" else "RUNNING")
+
+
 def record(
-    workplace: Workplace, round_: Round, campaign: Campaign, picks: list[dict[str, Any]], report: str
+    workplace: Workplace,
+    round_: Round,
+    campaign: Campaign,
+    picks: list[dict[str, Any]],
+    doubts: list[dict[str, Any]],
+    page: Page,
 ) -> RoundRecord:
     """Gather all that MLflow shows of the round."""
     from infra.tracking import RoundRecord
 
     measures = round_.measures or {}
-    groups = measures.get("estimates", {})
+    pictures = drawn(round_pictures(round_, campaign, picks))
+    decision = decision_tags(measures)
     tags = {
         "device": round_.device,
         "strategy": campaign.strategy.title,
@@ -82,9 +119,13 @@ def record(
         "manifest": round_.manifest.sha256[:12] if round_.manifest else None,
         "stop": round_.reason,
         "task": campaign.task,
+        "currency": campaign.budget.currency,
         "model": model_words(measures.get("model") or {}),
         "model_digest": round_.model.sha256 if round_.model else None,
         "calibration": (measures.get("model", {}).get("calibration") or {}).get("method"),
+        **table_tags(measures, campaign),
+        "promotion": decision.get("promotion"),
+        "forecast": (measures.get("forecast") or {}).get("method"),
     }
     return RoundRecord(
         number=round_.number,
@@ -92,68 +133,45 @@ def record(
         labels=measures["counts"]["labels"],
         params=parameters(campaign),
         tags={name: value for name, value in tags.items() if value},
-        metrics=metrics(round_, picks),
-        estimates={group: estimates_of(values) for group, values in groups.items()},
+        metrics=metrics(round_, campaign, picks),
+        estimates=headline_estimates(measures, campaign),
         model=_model(workplace, round_, campaign),
         datasets=_datasets(workplace, round_, campaign),
-        files={"manifest.json": manifest_json(manifest_of(workplace, round_))},
-        tables=_tables(workplace, measures, picks),
-        figures=round_pictures(round_, campaign, picks),
-        report=report,
-        promote=bool(measures.get("promote")),
+        files={
+            "report.html": as_html(page, pictures).encode(),
+            "manifest.json": manifest_json(manifest_of(workplace, round_)),
+            **files_of(pictures),
+        },
+        tables=tables(measures, campaign, picks, doubts),
+        report=as_markdown(page, bare=True),
+        promote=was_promoted(measures),
+        decision=decision,
     )
 
 
-def metrics(round_: Round, picks: list[dict[str, Any]]) -> dict[str, float]:
-    """Give the round's counts and money, named so that the table of rounds reads well."""
-    measures = round_.measures or {}
-    # As it was when the round was measured, however late it is tracked; the batch's own reservation on top.
-    balance = campaigns.Balance(**measures["balance"])
-    reserved = campaign_of(round_).cost_micro(len(picks))
-    values: dict[str, float] = {
-        "labels": measures["counts"]["labels"],
-        "labels_trained": measures["counts"]["trained"],
-        "batch/items": len(picks),
-        "batch/audit": sum(pick["kind"] == "audit" for pick in picks),
-        "batch/explored": sum(pick["kind"] == "work" and "probability" in pick["reason"] for pick in picks),
-        "money/spent": balance.spent_micro / 1e6,
-        "money/held": (balance.held_micro + reserved) / 1e6,
-    }
-    pool = measures.get("pool")
-    if pool:
-        values |= {"pool/items": pool["items"], "pool/free": pool["free"]}
-        values["pool/set_aside"] = sum(one["count"] for one in pool["set_aside"])
-    given = measures.get("predictions")
-    if given:
-        values |= {"predictions/items": given["rows"], "predictions/missing": given["missing"]}
-    weak: dict[str, float] = measures.get("weak", {}).get("metrics", {})
-    return values | model_metrics(measures) | weak
+def drawn(figures: Mapping[str, Figure]) -> dict[str, bytes]:
+    """Turn figures into PNG, once: they are files of the run and lie in its page."""
+    from infra.tracking import png
+
+    return {name: png(figure) for name, figure in figures.items()}
 
 
-def model_metrics(measures: dict[str, Any]) -> dict[str, float]:
-    """Give what chose and calibrated the model: figures on rows that it had not seen."""
-    figures = measures.get("model") or {}
-    found = {
-        f"model/{kind}/{name}": value
-        for kind, one in figures.get("candidates", {}).items()
-        for name, value in one.items()
-    }
-    for when in ("before", "after"):
-        scores = (figures.get("calibration") or {}).get(when) or {}
-        found |= {
-            f"calibration/{name}_{when}": scores[name] for name in ("log_loss", "ece") if name in scores
-        }
-    return found
+def files_of(pictures: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Name pictures as files of a run."""
+    return {picture_path(name): content for name, content in pictures.items()}
 
 
-def curve_point(round_: Round) -> dict[str, Any]:
-    """Give the round's point on the learning curves: every estimate of every yardstick."""
-    groups = (round_.measures or {}).get("estimates", {})
-    return {
-        f"{group}/{name}": one
-        for group, values in groups.items()
-        for name, one in estimates_of(values).items()
-    }
+def picture_path(name: str) -> str:
+    """Give where a picture lies in its run."""
+    return f"plots/{name}.png"
+
+
+def doubts_of(workplace: Workplace, measures: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Read the labels to doubt, the most suspicious first."""
+    if "doubts" not in measures:
+        return []
+    table = workplace.fetch_table(Reference.from_json(measures["doubts"]))
+    return list(table.slice(0, REPORTED_ITEMS).to_pylist())
 
 
 def links(workplace: Workplace, round_: Round) -> dict[str, str]:
@@ -168,6 +186,7 @@ def links(workplace: Workplace, round_: Round) -> dict[str, str]:
         )
     if experiment:
         found["MLflow rounds"] = workplace.tracker.rounds_url(experiment)
+        found["MLflow curves"] = workplace.tracker.curves_url(experiment)
     if round_.flow_run_id:
         found["Prefect run"] = f"{prefect_ui}/runs/flow-run/{round_.flow_run_id}"
     return found
@@ -228,45 +247,3 @@ def _datasets(workplace: Workplace, round_: Round, campaign: Campaign) -> list[D
     if round_.batch is not None:
         found.append(DataSet("batch", round_.batch.uri, round_.batch.sha256, round_.batch.rows))
     return found
-
-
-def _tables(
-    workplace: Workplace, measures: dict[str, Any], picks: list[dict[str, Any]]
-) -> dict[str, dict[str, list[object]]]:
-    found = {"batch": _batch_table(picks)} if picks else {}
-    if "doubts" in measures:
-        doubts = workplace.fetch_table(Reference.from_json(measures["doubts"])).slice(0, REPORTED_ITEMS)
-        found |= {"doubted_labels": doubts.to_pydict()} if doubts.num_rows else {}
-    for group, arrays in measures.get("pictures", {}).items():
-        if "per_label" in arrays:
-            found[f"classes_{group}"] = _class_table(arrays["per_label"])
-    functions = measures.get("weak", {}).get("report", {}).get("functions", [])
-    if functions:
-        names = [name for name in functions[0] if name != "classes"]
-        found["labeling_functions"] = {name: [one[name] for one in functions] for name in names}
-    return found
-
-
-def _class_table(per_label: dict[str, dict[str, Any]]) -> dict[str, list[object]]:
-    """Give what was measured of each class by itself, with the ends of the intervals."""
-    table: dict[str, list[object]] = {"class": list(per_label)}
-    for measure in next(iter(per_label.values())):
-        for end, name in (("value", measure), ("low", f"{measure}_low"), ("high", f"{measure}_high")):
-            table[name] = [one[measure][end] for one in per_label.values()]
-    return table
-
-
-def _batch_table(picks: list[dict[str, Any]]) -> dict[str, list[object]]:
-    import json
-
-    shown = picks[:REPORTED_ITEMS]
-    reasons = [pick["reason"] for pick in shown]
-    table: dict[str, list[object]] = {
-        name: [pick[name] for pick in shown] for name in ("item_id", "kind", "rank", "score")
-    }
-    table["chosen_by"] = [one.get("part") or one.get("strategy") or "audit" for one in reasons]
-    for name in ("cluster", "probability"):
-        if any(name in one for one in reasons):
-            table[name] = [one.get(name) for one in reasons]
-    table["reason"] = [json.dumps(one, sort_keys=True) for one in reasons]
-    return table

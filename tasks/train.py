@@ -12,11 +12,22 @@ from infra.database import rounds
 from infra.database.rounds import Round
 from infra.workplace import Workplace
 from tasks.added import added_of
+from tasks.audit import evenly_drawn
 from tasks.campaign import Campaign
 from tasks.doubts import doubted
 from tasks.fitted import corrected, fitted_model
 from tasks.given import given_model
-from tasks.labelled import CONFIDENCE, FOUND, KIND, class_codes, labelled_items, usable
+from tasks.labelled import (
+    AUDIT,
+    CONFIDENCE,
+    FOUND,
+    KIND,
+    RELEASED,
+    class_codes,
+    labelled_items,
+    learnt_kinds,
+    usable,
+)
 from tasks.matrices import feature_space
 from tasks.outputs import campaign_of, folder, manifest_of
 from tasks.reference import Reference
@@ -24,6 +35,7 @@ from tasks.search import searched
 from tasks.step import step
 from tasks.supervise import ask_functions, weak_rows
 from tasks.targets import targets_of
+from tasks.yardsticks import audit_weights
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -33,9 +45,6 @@ if TYPE_CHECKING:
     from tasks.pool.manifest import Manifest
 
 log = logging.getLogger(__name__)
-
-LEARNT_FROM = ("seed", "work")
-"""Kinds of labels that models may see; the others measure them."""
 
 
 @step("train on the labels so far")
@@ -59,7 +68,7 @@ def train(workplace: Workplace, round_: Round) -> Round:
     space, space_uri = feature_space(workplace, campaign, manifest, added, fitted_on)
     labelled = labelled_items(workplace, round_, campaign, manifest)
     counts = count(labelled, campaign)
-    learnt = labelled.filter(usable(labelled, LEARNT_FROM))
+    learnt = labelled.filter(usable(labelled, learnt_kinds(campaign)))
     weak = ask_functions(workplace, round_, campaign, manifest, space, learnt)
     if weak.get("rows") or campaign.predictions is not None:
         # What the labeling functions teach is a start, and so are predictions.
@@ -119,18 +128,28 @@ def fit(
     )
     measures: dict[str, Any] = {"model": figures, "search": found_params}
     if campaign.model.prior == "audit":
-        audit = labelled.filter(usable(labelled, ("audit",)))
+        audit = even_audit(workplace, round_, campaign, labelled)
         X, codes = space.transform(audit), class_codes(audit, campaign)
         model, measures["prior"] = corrected(
             workplace, targets, folder(round_), model, examples, setting, X, codes
         )
     if unseen is not None:
-        found = labelled.filter(usable(labelled, LEARNT_FROM))
+        found = labelled.filter(usable(labelled, learnt_kinds(campaign)))
         doubts = doubted(found, workplace.fetch_array(unseen), campaign)
         measures["doubts"] = workplace.keep_table(folder(round_), "doubts", doubts).to_json()
         measures["unseen"] = unseen.to_json()
     log.info("trained on %d labels, on %s: %s", examples.items, device, figures["kind"])
     return model, measures
+
+
+def even_audit(workplace: Workplace, round_: Round, campaign: Campaign, labelled: pa.Table) -> pa.Table:
+    """Give the audit's labels, so many of each kind of item as the pool has: of an oversampled audit a part of them."""
+    import pyarrow as pa
+
+    audit = labelled.filter(usable(labelled, (AUDIT,)))
+    ids = audit.column(manifest_of(workplace, round_).columns.id).to_pylist()
+    even = evenly_drawn(ids, audit_weights(workplace, round_, ids), campaign.seed)
+    return audit.filter(pa.array(even, pa.bool_()))
 
 
 def fitted_before(workplace: Workplace, round_: Round, manifest: Manifest) -> str:
@@ -150,7 +169,7 @@ def leaks_of(labelled: pa.Table, campaign: Campaign, manifest: Manifest) -> list
     """Name columns that give the label away, and warn of them."""
     from tasks.features.leakage import leaks
 
-    found = labelled.filter(usable(labelled, LEARNT_FROM))
+    found = labelled.filter(usable(labelled, learnt_kinds(campaign)))
     told = [
         f"{about}: {leak}" if about else str(leak)
         for about, y in targets_of(campaign).questions(class_codes(found, campaign))
@@ -165,14 +184,15 @@ def count(labelled: pa.Table, campaign: Campaign) -> dict[str, Any]:
     """Count labels by what they are for, and say why there is no model yet, if so."""
     from tasks.strategies import cold_start_reason
 
-    found = labelled.filter(usable(labelled, LEARNT_FROM))
+    found = labelled.filter(usable(labelled, learnt_kinds(campaign)))
     targets, codes = targets_of(campaign), class_codes(found, campaign)
     start = campaign.cold_start
     return {
         "labels": labelled.num_rows,
         "trained": found.num_rows,
         "seed": labelled.column(KIND).to_pylist().count("seed"),
-        "audit": labelled.column(KIND).to_pylist().count("audit"),
+        "audit": labelled.column(KIND).to_pylist().count(AUDIT),
+        "released": labelled.column(KIND).to_pylist().count(RELEASED),
         "cold_start": cold_start_reason(
             targets.evidence(codes), campaign.classes, least=start.min_per_class, until=start.until_labels
         ),
@@ -183,7 +203,7 @@ def count(labelled: pa.Table, campaign: Campaign) -> dict[str, Any]:
 
 def examples_of(labelled: pa.Table, campaign: Campaign, space: FeatureSpace, weak: Examples | None) -> Any:
     """Give what a model is trained on: the labels that models may see, and those of weak supervision."""
-    found = labelled.filter(usable(labelled, LEARNT_FROM))
+    found = labelled.filter(usable(labelled, learnt_kinds(campaign)))
     confidence = np.asarray(found.column(CONFIDENCE), dtype=np.float64)
     examples = targets_of(campaign).examples(space.transform(found), class_codes(found, campaign), confidence)
     return examples if weak is None else examples.plus(weak)

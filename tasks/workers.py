@@ -18,7 +18,7 @@ def workers_of(workplace: Workplace, campaign_id: int, campaign: Campaign) -> li
         Worker(
             known[vendor.name].vendor_id,
             vendor.name,
-            vendor.price_micro,
+            campaign.terms_of(vendor).price_micro,
             vendor.share,
             vendor.skills,
             vendor.classes,

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import click
 
 from flows import console
+from flows.bench.forecast_command import forecast
+from flows.bench.stop_commands import guards, stopping
 from tasks.errors import UsageError
 
 
@@ -127,3 +130,75 @@ def queue(as_json: bool, **given: Any) -> None:
         console.show_rows(f"{plan.vendors} vendors, {plan.tasks:,} items x {plan.overlap}", rows)
     if found["violations"]:
         raise SystemExit(1)
+
+
+bench.add_command(stopping)
+bench.add_command(guards)
+bench.add_command(forecast)
+
+
+@bench.command("coverage")
+@click.option("--emails", type=click.Path(path_type=Path), help="Parquet with subject, text and label.")
+@click.option("--sets", help="Data sets, separated by commas; all by default.")
+@click.option("--sizes", default="100,200,500", show_default=True, help="Items of an audit, with commas.")
+@click.option(
+    "--replays", default=2000, show_default=True, type=click.IntRange(1), help="Audits of each kind."
+)
+@click.option("--seed", default=0, show_default=True, help="Of all that is random.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON document on stdout; progress goes to stderr."
+)
+def coverage(
+    emails: Path | None, sets: str | None, sizes: str, replays: int, seed: int, as_json: bool
+) -> None:
+    """Count how often the intervals of an audit hold the truth, and those of many looks.
+
+    Items are drawn with replacement from data whose labels are all known, with models that stay as they are.
+
+    Example: labelrounds bench coverage --sets digits,rare --replays 200
+    """
+    from flows.bench.coverage import bench_coverage
+    from flows.bench.known import known_sets, names
+    from flows.bench.shares import shares
+
+    numbers = _sizes(sizes)
+    chosen = names(emails) if sets is None else [name.strip() for name in sets.split(",")]
+    ranges = ((0.005, 0.02), (0.02, 0.05), (0.05, 0.5))
+    exact = [one for n in numbers for between in ranges for one in shares(n, between=between)]
+    found = []
+    with console.stderr().status("training") as status:
+        for known in known_sets(chosen, emails):
+            found += list(
+                bench_coverage(known, sizes=numbers, replays=replays, seed=seed, tick=status.update)
+            )
+    if as_json:
+        protocol = {"sets": chosen, "sizes": numbers, "replays": replays, "seed": seed, "level": 0.95}
+        lines = [line.to_json() for line in found]
+        console.document({"protocol": protocol, "lines": lines, "shares": exact})
+        return
+    shown = [
+        {
+            "data": line.data,
+            "drawn": line.study,
+            "n": line.n,
+            "of": line.of.replace("_", " "),
+            "truth": f"{line.truth:.3f}",
+            "held %": f"{100 * line.held:.1f}",
+            "above %": f"{100 * line.above:.1f}",
+            "width": f"{line.width:.3f}",
+        }
+        for line in found
+    ]
+    console.show_rows(f"intervals of 95 %, {replays:,} audits each", shown)
+    percent = [{**one, **{name: f"{100 * one[name]:.1f} %" for name in ("mean", "least")}} for one in exact]
+    console.show_rows("intervals of a share of errors, exactly", percent)
+
+
+def _sizes(text: str) -> list[int]:
+    try:
+        found = [int(part) for part in text.split(",")]
+    except ValueError:
+        raise UsageError(f"--sizes {text}: give whole numbers with commas, such as 100,200.") from None
+    if min(found) < 10 or max(found) > 1999:
+        raise UsageError(f"--sizes {text}: an audit has 10 to 1999 items here.")
+    return found

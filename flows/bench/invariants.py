@@ -88,6 +88,14 @@ INVARIANTS: dict[str, str] = {
         WHERE l.kind = 'settle' AND a.annotation_id IS NULL""",
     "no balance is negative": """
         SELECT * FROM labelrounds.balances WHERE held_micro < 0 OR spent_micro < 0""",
+    "no money is held in a round that is over": """
+        SELECT t.task_id, t.state FROM labelrounds.tasks t JOIN labelrounds.rounds r USING (round_id)
+        WHERE r.state IN ('closed', 'stopped', 'failed') AND t.state IN ('ready', 'leased', 'dead')""",
+    "the price of an assignment is that of its terms, and at most what is held": """
+        SELECT a.assignment_id FROM labelrounds.assignments a
+        JOIN labelrounds.terms x USING (terms_id) JOIN labelrounds.tasks t ON t.task_id = a.task_id
+        WHERE a.price_micro <> least(x.price_micro, t.price_micro)
+           OR x.vendor_id <> a.vendor_id OR x.campaign_id <> t.campaign_id""",
     "no vendor holds more than it may": """
         SELECT v.name, count(*) FROM labelrounds.tasks t JOIN labelrounds.vendors v USING (vendor_id)
         WHERE t.state = 'leased' GROUP BY v.vendor_id HAVING count(*) > v.max_open""",

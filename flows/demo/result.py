@@ -155,10 +155,10 @@ def full_pool_accuracy(place: Workplace, arm: Arm, table: Any) -> float:
     """Train the campaign's model on the true labels of the whole pool and measure it on the held-out part."""
     import numpy as np
 
-    from tasks.measure import yardsticks
     from tasks.models import Examples, fit_model
     from tasks.outputs import campaign_of, space_of
     from tasks.train import setting_of
+    from tasks.yardsticks import yardsticks
 
     newest = rounds.rounds_of(place.engine, arm.campaign)[-1]
     campaign = campaign_of(newest)

@@ -94,6 +94,7 @@ def addresses(place: Workplace, arm: Arm, picture: Path) -> dict[str, str]:
     return {
         "MLflow": settings.mlflow_tracking_uri,
         f"rounds of {arm.campaign}": place.tracker.rounds_url(row.experiment_id),
+        "all curves": place.tracker.curves_url(row.experiment_id),
         "learning curve": place.tracker.curve_url(row.experiment_id, row.mlflow_run_id, "holdout/accuracy"),
         "Prefect": settings.prefect_api_url.removesuffix("/api"),
         "vendors' gateway": f"{settings.gateway_url}/docs",

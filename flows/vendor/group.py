@@ -50,6 +50,10 @@ def vendor_list(as_json: bool) -> None:
     Example: labelrounds vendor list
     """
     from flows.operate import list_vendors
+    from flows.vendor.report import amounts
 
     rows = list_vendors(load_settings())
-    console.document(rows) if as_json else console.show_rows("vendors", rows)
+    if as_json:
+        console.document(rows)
+    else:
+        console.show_rows("vendors", [row | {"earned": amounts(row["earned"])} for row in rows])

@@ -98,6 +98,11 @@ def _quality(beliefs: Beliefs | None, vendor_id: int, classes: tuple[str, ...]) 
     return {"agreement": rate(agrees, shared), "accuracy": accuracy, "confusion": dict(worst)}
 
 
+def amounts(earnings: dict[str, float]) -> str:
+    """Write amounts by currency, as in ``12.50 EUR, 3.00 USD``."""
+    return ", ".join(f"{amount:,.2f} {currency}" for currency, amount in sorted(earnings.items()))
+
+
 def table(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Make lines for people."""
 
@@ -122,7 +127,7 @@ def table(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
             "gold": percent(row["gold"]),
             "agreement": percent(row["agreement"]),
             "believed": "" if row["accuracy"] is None else f"{row['accuracy']:.0%}",
-            "earned": f"{row['earned']:.2f}",
+            "earned": amounts(row["earnings"]),
         }
         for row in rows
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -25,6 +26,9 @@ class CampaignRow:
         Tells it from campaigns of that name in other databases.
     spent_micro, held_micro
         Owed to vendors, and reserved for open tasks; micro units of the campaign's currency.
+    resume_until
+        Soft stop rules do not stop rounds up to this number, since a person let the campaign go on; None
+        where nobody did.
     """
 
     campaign_id: int
@@ -36,6 +40,7 @@ class CampaignRow:
     mlflow_run_id: str | None
     spent_micro: int
     held_micro: int
+    resume_until: int | None = None
 
 
 @dataclass(frozen=True)
@@ -44,12 +49,20 @@ class Offer:
 
     Parameters
     ----------
+    price_micro
+        Of one answer, in micro units of the campaign's currency.
     lease_seconds
         How long a vendor may hold a task without prolonging it.
     max_open
         Tasks of the campaign that it may hold at once; None for as many as it may hold anywhere.
     correction_seconds
         How long after it was taken an answer may be corrected.
+    own_micro
+        The price in micro units of the vendor's own currency; None where that is the campaign's.
+    currency
+        The vendor's own.
+    rate
+        Units of the campaign's currency for one of the vendor's.
     """
 
     vendor: str
@@ -57,6 +70,9 @@ class Offer:
     lease_seconds: int
     max_open: int | None = None
     correction_seconds: int = 7 * 24 * 3600
+    own_micro: int | None = None
+    currency: str = "USD"
+    rate: Decimal = Decimal(1)
 
 
 @dataclass(frozen=True)
@@ -82,7 +98,7 @@ def register(
     Raises
     ------
     UsageError
-        When task or classes differ from those of earlier rounds.
+        When task, classes or currency differ from those of earlier rounds.
     """
     sql = statements("campaigns")
     with transaction(engine) as connection:
@@ -94,29 +110,39 @@ def register(
         # In the order of names: two campaigns with the same new vendors would otherwise wait for each other.
         for offer in sorted(offers, key=lambda offer: offer.vendor):
             connection.execute(sql["register_vendor"], {"name": offer.vendor})
-            connection.execute(
-                sql["offer_to_vendor"],
-                {
-                    "campaign_id": campaign_id,
-                    "name": offer.vendor,
-                    "price_micro": offer.price_micro,
-                    "lease_seconds": offer.lease_seconds,
-                    "max_open": offer.max_open,
-                    "correction_seconds": offer.correction_seconds,
-                },
-            )
+            values = _offered(offer) | {"campaign_id": campaign_id}
+            connection.execute(sql["agree_terms"], values)
+            connection.execute(sql["offer_to_vendor"], values)
         names = [offer.vendor for offer in offers]
         connection.execute(sql["withdraw_from_vendors"], {"campaign_id": campaign_id, "names": names})
     return find(engine, name)
 
 
+def _offered(offer: Offer) -> dict[str, Any]:
+    return {
+        "name": offer.vendor,
+        "own_micro": offer.price_micro if offer.own_micro is None else offer.own_micro,
+        "currency": offer.currency,
+        "rate": offer.rate,
+        "price_micro": offer.price_micro,
+        "lease_seconds": offer.lease_seconds,
+        "max_open": offer.max_open,
+        "correction_seconds": offer.correction_seconds,
+    }
+
+
 def _check_meaning(name: str, used: dict[str, Any], spec: dict[str, Any]) -> None:
-    now = {"classes": spec["classes"], "task": spec.get("task", "classification")}
+    now = {
+        "classes": spec["classes"],
+        "task": spec.get("task", "classification"),
+        "currency": spec.get("budget", {}).get("currency", "USD"),
+    }
     for key in now:
         if used[key] != now[key]:
+            what = "amounts" if key == "currency" else "labels"
             raise UsageError(
                 f"campaign {name}: {key} in earlier rounds: {used[key]}; now: {now[key]}; "
-                "labels would change their meaning: start a campaign with another name"
+                f"{what} would change their meaning: start a campaign with another name"
             )
 
 
@@ -151,6 +177,30 @@ def lift_stop(engine: sa.Engine, campaign_id: int) -> None:
         connection.execute(
             statements("campaigns")["stop_campaign"], {"campaign_id": campaign_id, "reason": None}
         )
+
+
+def resume(engine: sa.Engine, name: str, rounds: int) -> CampaignRow:
+    """Let a campaign go on: lift its stop, and keep soft stop rules from stopping it for so many rounds.
+
+    Hard limits (labels, money, rounds, date) stop it all the same.
+
+    Parameters
+    ----------
+    rounds
+        After the last round that there is; at least 1.
+
+    Raises
+    ------
+    NotFound
+        When no round of it was ever run.
+    UsageError
+        When `rounds` is less than 1.
+    """
+    if rounds < 1:
+        raise UsageError(f"campaign {name}: to go on takes 1 round or more, not {rounds}")
+    with transaction(engine) as connection:
+        connection.execute(statements("campaigns")["resume_campaign"], {"name": name, "rounds": rounds})
+    return find(engine, name)
 
 
 def link_mlflow(engine: sa.Engine, campaign_id: int, experiment_id: str, run_id: str) -> None:

@@ -141,6 +141,16 @@ def current_labels(engine: sa.Engine, campaign_id: int) -> list[Label]:
     return [Label(*row) for row in rows]
 
 
+def audit_draws(engine: sa.Engine, campaign_id: int) -> dict[str, dict[str, Any]]:
+    """Read how the audited items were drawn: item -> ``round``, ``rank`` in its draw, and the ``reason``."""
+    with transaction(engine) as connection:
+        query = statements("labels")["audit_draws"]
+        rows = connection.execute(query, {"campaign_id": campaign_id}).mappings().all()
+    return {
+        row["item_id"]: {"round": row["round"], "rank": row["rank"], "reason": row["reason"]} for row in rows
+    }
+
+
 def taken_items(engine: sa.Engine, campaign_id: int) -> dict[str, str]:
     """Give the ids of items that are labelled, in flight or answered, and what chose each; '' where nothing did."""
     with transaction(engine) as connection:

@@ -140,9 +140,10 @@ def rework(
     with transaction(engine) as connection:
         # Two who ask again at once would each see the money that the other is about to hold.
         connection.execute(statements("campaigns")["lock_campaign"], {"campaign_id": campaign_id})
+        round_id = _lock_open_round(connection, campaign_id)
         found = connection.execute(sql["filled_by"], named).mappings().all()
         items = sorted({row["batch_item_id"] for row in found})
-        connection.execute(sql["lock_items"], {"items": items})
+        connection.execute(sql["lock_items"], {"items": items, "round_id": round_id})
         connection.execute(sql["lock_tasks_of"], {"items": items})
         # Looked up once more behind the locks: another operator may have been faster.
         rows = connection.execute(sql["filled_by"], named).mappings().all()
@@ -156,7 +157,8 @@ def rework(
         connection.execute(sql["refuse"], {"assignments": assignments, "reason": reason, "refund": refund})
         if refund:
             connection.execute(sql["refund"], {"tasks": tasks})
-        _add_tasks(connection, [Further(row["batch_item_id"]) for row in rows], price_micro)
+        again = [Further(row["batch_item_id"], row["eligible"], row["capable"]) for row in rows]
+        _add_tasks(connection, again, price_micro)
         _check_money(connection, campaign_id, money_micro)
         told = {"assignments": assignments, "reason": reason, "refunded": refund}
         values = {"vendor_id": rows[0]["vendor_id"], "kind": "rework.requested", "body": json.dumps(told)}
@@ -178,16 +180,25 @@ def ask_further(
         return 0
     sql = statements("operations")
     with transaction(engine) as connection:
+        connection.execute(statements("campaigns")["lock_campaign"], {"campaign_id": campaign_id})
+        round_id = _lock_open_round(connection, campaign_id)
         if money_micro is not None:
-            connection.execute(statements("campaigns")["lock_campaign"], {"campaign_id": campaign_id})
             left = money_micro - _used(connection, campaign_id)
             further = further[: max(0, left // price_micro)] if price_micro else further
         wanted = {one.batch_item_id: one for one in further}
-        locked = connection.execute(sql["lock_items"], {"items": sorted(wanted)}).mappings().all()
+        values = {"items": sorted(wanted), "round_id": round_id}
+        locked = connection.execute(sql["lock_items"], values).mappings().all()
         connection.execute(sql["lock_tasks_of"], {"items": sorted(wanted)})
         asked = [wanted[row["batch_item_id"]] for row in locked]
         _add_tasks(connection, asked, price_micro)
     return len(asked)
+
+
+def _lock_open_round(connection: sa.Connection, campaign_id: int) -> int | None:
+    """Keep the campaign's published round from being closed; None where there is none."""
+    query = statements("operations")["lock_open_round"]
+    found: int | None = connection.execute(query, {"campaign_id": campaign_id}).scalar_one_or_none()
+    return found
 
 
 def _add_tasks(connection: sa.Connection, further: Sequence[Further], price_micro: int) -> None:

@@ -210,7 +210,7 @@ def store(engine: sa.Engine, round_: Round, new_state: str | None = None, **outp
     Raises
     ------
     RoundBusy
-        When the round is no longer in the state in which the step found it.
+        When the round is no longer in the state in which the step found it, or is to be closed with open items.
     """
     columns = ("manifest", "labels", "features", "model", "measures", "shortlist", "audit", "batch")
     values: dict[str, Any] = {name: _as_json(outputs.pop(name, None)) for name in columns}

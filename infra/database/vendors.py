@@ -228,7 +228,7 @@ def set_login(
 
 
 def list_vendors(engine: sa.Engine) -> list[dict[str, Any]]:
-    """Read all vendors with what they hold, answered and earned."""
+    """Read all vendors with what they hold, answered and earned: micro units by the vendor's own currency."""
     with transaction(engine) as connection:
         rows = connection.execute(statements("vendors")["list_vendors"]).mappings().all()
     return [dict(row) for row in rows]

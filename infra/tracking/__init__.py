@@ -3,8 +3,10 @@
 History for people: Postgres and S3 hold the truth, and a round can be tracked again from them.
 """
 
+from infra.tracking.artifacts import png
 from infra.tracking.record import DataSet, RoundModel, RoundRecord, Table, Tracked, run_name
 from infra.tracking.tracker import Status, Tracker
+from infra.tracking.views import artifact_url
 
 __all__ = [
     "DataSet",
@@ -14,5 +16,7 @@ __all__ = [
     "Table",
     "Tracked",
     "Tracker",
+    "artifact_url",
+    "png",
     "run_name",
 ]

@@ -56,7 +56,7 @@ def register(client: Any, run: Any, record: RoundRecord, model: RoundModel, mode
         source=f"models:/{model_id}",
         run_id=run_id,
         model_id=model_id,
-        tags=_facts(record, model),
+        tags={**_facts(record, model), **naming.tags(record.decision)},
         description=_description(record, model),
         await_creation_for=0,
     )

@@ -24,6 +24,11 @@ def key(name: str) -> str:
     return "/".join(part for part in allowed.split("/") if part not in ("", ".", ".."))[:MAX_KEY]
 
 
+def by_labels(group: str, name: str) -> str:
+    """Return the name of the metric that holds `name` with labels, not rounds, as steps."""
+    return f"{group}_by_labels/{key(name).replace('/', '_')}"
+
+
 def text(value: object, limit: int) -> str:
     """Return `value` as text of at most `limit` characters."""
     written = str(value)

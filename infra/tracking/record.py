@@ -130,6 +130,8 @@ class RoundRecord:
         The round's report in Markdown: the run's description and ``report.md``.
     promote
         The model becomes ``champion``. The first version does so anyway.
+    decision
+        How it was compared with the champion: tags of the model's version.
     """
 
     number: int
@@ -146,6 +148,7 @@ class RoundRecord:
     figures: Mapping[str, Figure] = field(default_factory=dict)
     report: str = ""
     promote: bool = False
+    decision: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

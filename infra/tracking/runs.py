@@ -15,6 +15,8 @@ KEY_TAG = "labelrounds.key"
 PARENT_TAG = "mlflow.parentRunId"
 NOTE_TAG = "mlflow.note.content"
 
+MOST_METRICS = 1000  # that MLflow takes in one request
+
 
 def ensure_experiment(client: Any, name: str) -> str:
     """Return the id of the experiment `name`; make it, or restore it when it was deleted."""
@@ -89,17 +91,26 @@ def log_points(
     from mlflow.entities import Metric
 
     now = int(time.time() * 1000)
-    run_id, known = run.info.run_id, run.data.metrics
-    missing = []
-    for name in dict.fromkeys(name for name, _ in points):
-        steps = {old.step for old in client.get_metric_history(run_id, name)} if name in known else set()
-        missing += [
-            Metric(name, value, now, step, model_id=model_id, run_id=run_id if model_id else None)
-            for (metric, step), value in points.items()
-            if metric == name and step not in steps
-        ]
-    if missing:
-        client.log_batch(run_id, metrics=missing)
+    run_id = run.info.run_id
+    newest = {metric.key: int(metric.step) for metric in run.data.to_proto().metrics}
+    missing = [
+        Metric(name, value, now, step, model_id=model_id, run_id=run_id if model_id else None)
+        for (name, step), value in points.items()
+        if not _has(client, run_id, name, step, newest.get(name))
+    ]
+    for start in range(0, len(missing), MOST_METRICS):
+        client.log_batch(run_id, metrics=missing[start : start + MOST_METRICS])
+
+
+def _has(client: Any, run_id: str, name: str, step: int, newest: int | None) -> bool:
+    """Tell whether a metric has a step already.
+
+    The newest step comes with the run, and rounds come in order, so it nearly always tells. Only a round that
+    is tracked after a later one costs a request for each metric.
+    """
+    if newest is None or newest <= step:
+        return newest == step
+    return any(old.step == step for old in client.get_metric_history(run_id, name))
 
 
 def _user() -> str:

@@ -80,7 +80,7 @@ class Tracker:
         tags
             Short facts; newer values replace older ones.
         columns
-            Metrics of the rounds that the table at `rounds_url` shows.
+            Of the table at `rounds_url`, as `views.COLUMNS` writes them.
         key
             Tells campaigns of one name apart that live in different databases.
         """
@@ -164,28 +164,27 @@ class Tracker:
             return Tracked(views.run_url(self.uri, run.info.experiment_id, run_id), model_uri, version)
 
     def append_curve(
-        self, parent_run_id: str, number: int, labels: int, metrics: Mapping[str, float | Interval]
+        self, parent_run_id: str, labels: int, curves: Mapping[str, Mapping[str, float | Interval]]
     ) -> None:
-        """Add a round's point to the learning curves of the campaign's run.
-
-        Each metric is written twice: under its own name with the round as step, and as
-        ``curve_by_labels/<name>`` (a slash in the name becomes an underscore) with the labels as step.
+        """Add a round's point to the curves of the campaign's run; their steps are labels, not rounds.
 
         Parameters
         ----------
         parent_run_id
             From `ensure_campaign_run`.
-        number
-            The round.
         labels
-            Labels that its model was trained on.
-        metrics
-            Name (``audit/accuracy``) -> number, or estimate, which adds ``_low`` and ``_high``.
+            Labels in hand when the round's model was trained.
+        curves
+            Group -> name (``audit/accuracy``) -> number, or estimate, which adds ``_low`` and ``_high``. Each is
+            the metric ``<group>_by_labels/<name>``, a slash in the name becomes an underscore.
         """
-        by_round = naming.metrics(metrics, {})
-        points = {(name, number): value for name, value in by_round.items()}
-        points |= {(curve_by_labels(name), labels): value for name, value in by_round.items()}
-        with self._connection.calling(f"add round {number} to the learning curve") as client:
+        named = {
+            naming.by_labels(group, name): value
+            for group, values in curves.items()
+            for name, value in values.items()
+        }
+        points = {(name, labels): value for name, value in naming.metrics(named, {}).items()}
+        with self._connection.calling(f"add the point at {labels} labels to the curves") as client:
             runs.log_points(client, client.get_run(parent_run_id), points)
 
     def describe(
@@ -195,8 +194,9 @@ class Tracker:
         markdown: str | None = None,
         tags: Mapping[str, object] | None = None,
         figures: Mapping[str, Figure] | None = None,
+        files: Mapping[str, bytes] | None = None,
     ) -> None:
-        """Replace a run's description, tags and pictures, such as those of the campaign's run each round.
+        """Replace a run's description, tags and files, such as those of the campaign's run each round.
 
         Parameters
         ----------
@@ -208,8 +208,10 @@ class Tracker:
             Short facts.
         figures
             Name -> figure, stored as ``plots/<name>.png``.
+        files
+            Path in the run -> content.
         """
-        pictures = artifacts.pictures(figures or {})
+        pictures = artifacts.pictures(figures or {}) | dict(files or {})
         with self._connection.calling(f"describe the run {run_id}") as client:
             runs.annotate(client, client.get_run(run_id), params={}, tags=tags or {}, markdown=markdown)
             artifacts.upload(client, run_id, pictures)
@@ -246,11 +248,24 @@ class Tracker:
         experiment_id, parent_run_id
             The campaign.
         measure
-            As given to `append_curve`: ``audit/accuracy``.
+            As given to `append_curve` in the group ``curve``: ``audit/accuracy``.
         """
-        return views.curve_url(self.uri, experiment_id, parent_run_id, curve_by_labels(measure))
+        return views.curve_url(self.uri, experiment_id, parent_run_id, naming.by_labels("curve", measure))
 
+    def share_curves(self, experiment_id: str, charts: Sequence[Sequence[str]]) -> None:
+        """Arrange the charts at `curves_url`.
 
-def curve_by_labels(name: str) -> str:
-    """Return the name of the metric that holds `name` with labels, not rounds, as steps."""
-    return f"curve_by_labels/{naming.key(name).replace('/', '_')}"
+        Parameters
+        ----------
+        experiment_id
+            From `ensure_experiment`.
+        charts
+            Curves drawn together, each as group and name of `append_curve`: ``curve audit/accuracy_low``.
+        """
+        named = [[naming.by_labels(*one.split(" ", 1)) for one in curves] for curves in charts]
+        with self._connection.calling("arrange the charts") as client:
+            views.share_curves(client, experiment_id, named)
+
+    def curves_url(self, experiment_id: str) -> str:
+        """Return the address of the campaign's curves by labels; empty when the URI is no server's."""
+        return views.curves_url(self.uri, experiment_id)

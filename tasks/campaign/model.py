@@ -11,7 +11,10 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from tasks.campaign.cron import check_cron
 from tasks.campaign.features import Features
+from tasks.campaign.measuring import Audit, Promote
 from tasks.campaign.predictions import Predictions
+from tasks.campaign.prices import Exchange, Terms, terms
+from tasks.campaign.stopping import Guards, Stop
 from tasks.campaign.strategy import StrategyChoice
 from tasks.campaign.values import (
     Amount,
@@ -84,6 +87,7 @@ class Budget(Part):
     labels: Annotated[Whole, Field(ge=1)]
     money: Amount | None = None
     currency: Annotated[str, AfterValidator(check_currency)] = "USD"
+    exchange: Exchange = Field(default_factory=dict)
 
     @property
     def money_micro(self) -> int | None:
@@ -102,11 +106,12 @@ class Batch(Part):
         """Audit items of a full batch: the share rounded, at least one unless the share is 0."""
         return self.audit_items(self.size)
 
-    def audit_items(self, size: int) -> int:
+    def audit_items(self, size: int, share: float | None = None) -> int:
         """Audit items of a batch of `size` items, as the last one may be smaller than the others."""
-        if self.audit_share == 0 or size < 2:
+        share = self.audit_share if share is None else share
+        if share == 0 or size < 2:
             return 0
-        return max(1, round(Decimal(str(self.audit_share)) * size))
+        return max(1, round(Decimal(str(share)) * size))
 
 
 class ColdStart(Part):
@@ -160,29 +165,6 @@ class Close(Part):
     after_hours: Annotated[Number, Field(gt=0, le=24 * 365)] = 168.0
 
 
-class Target(Part):
-    """Stop when the lower end of the metric's interval is this good."""
-
-    metric: Metric | None = None
-    value: Annotated[Number, Field(gt=0, le=1)]
-
-
-class Plateau(Part):
-    """Stop when the metric hardly rose over the last rounds."""
-
-    metric: Metric | None = None
-    rounds: Annotated[Whole, Field(ge=1)] = 3
-    min_gain: Annotated[Number, Field(ge=0, le=1)] = 0.002
-
-
-class Stop(Part):
-    """When the campaign is over before its budget is spent."""
-
-    target: Target | None = None
-    plateau: Plateau | None = None
-    max_rounds: Annotated[Whole, Field(ge=1)] | None = None
-
-
 class Schedule(Part):
     """When rounds start by themselves."""
 
@@ -211,6 +193,7 @@ class Campaign(Part):
     holdout: LabelFile | None = None
     budget: Budget
     batch: Batch
+    audit: Audit = Audit()
     strategy: StrategyChoice = StrategyChoice()
     cold_start: ColdStart = ColdStart()
     model: ModelChoice = ModelChoice()
@@ -228,18 +211,37 @@ class Campaign(Part):
     corrections_hours: Annotated[Number, Field(ge=0, le=24 * 365)] = 168.0
     close: Close = Close()
     metric: Metric | None = None
+    forecast: Literal["models", "rounds"] = "models"
     stop: Stop = Stop()
+    promote: Promote = Promote()
+    guards: Guards = Guards()
     seed: Annotated[Whole, Field(ge=0, lt=2**31)] = 0
     schedule: Schedule | None = None
+
+    def terms_of(self, vendor: Vendor) -> Terms:
+        """Give what a vendor is paid for one answer, in its own currency and in the budget's."""
+        return terms(vendor.price, self.task, self.budget.currency, self.budget.exchange)
 
     @property
     def answer_price_micro(self) -> int:
         """What is held for one answer, in micro units: the price of the dearest vendor, seniors among them."""
-        return max(vendor.price_micro for vendor in self.vendors)
+        return max(self.terms_of(vendor).price_micro for vendor in self.vendors)
+
+    @property
+    def audit_overlap(self) -> int:
+        """Answers that an audited item gets."""
+        return self.overlap if self.audit.overlap is None else self.audit.overlap
+
+    def audit_items(self, size: int, measured: int) -> int:
+        """Give how many items of a batch of `size` are drawn to measure when `measured` audit labels are in."""
+        enough = self.audit.then is not None and measured >= self.audit.enough
+        return self.batch.audit_items(size, self.audit.then if enough else None)
 
     def cost_micro(self, items: int) -> int:
         """Give what is held at most for a batch of so many items, gold among it, in micro units."""
-        answers = items * self.overlap
+        share = max(self.batch.audit_share, self.audit.then or 0.0)
+        more = max(0, self.audit_overlap - self.overlap)
+        answers = items * self.overlap + self.batch.audit_items(items, share) * more
         if self.gold is not None and items:
             # One of rounding for each vendor.
             answers += math.ceil(self.gold.share * answers) + len(self.vendors)
@@ -264,7 +266,13 @@ class Campaign(Part):
             id=self.pool.id,
             payload=tuple(
                 dict.fromkeys(
-                    (*self.pool.payload, *group, *rule_columns(self.labeling_functions), *self.skill_columns)
+                    (
+                        *self.pool.payload,
+                        *group,
+                        *rule_columns(self.labeling_functions),
+                        *self.skill_columns,
+                        *self.audit_columns,
+                    )
                 )
             ),
             text=choice.text,
@@ -283,6 +291,11 @@ class Campaign(Part):
     def skill_columns(self) -> tuple[str, ...]:
         """Columns that say which vendor is able to label an item."""
         return tuple(dict.fromkeys(column for vendor in self.vendors for column in vendor.skills))
+
+    @property
+    def audit_columns(self) -> tuple[str, ...]:
+        """Columns that say which items the audit draws more often."""
+        return tuple(dict.fromkeys(one.column for one in self.audit.oversample))
 
     @property
     def prediction_spec(self) -> PredictionSpec | None:

@@ -9,6 +9,7 @@ from typing import Any, TypeGuard
 
 from pydantic import ValidationError
 
+from tasks.campaign.measuring import broken_audit
 from tasks.campaign.predictions import broken_predictions
 from tasks.campaign.source import Path
 from tasks.campaign.strategy import NOT_KNOWN, StrategyChoice
@@ -42,6 +43,7 @@ def broken_rules(
     yield from _vendor_rules(values)
     yield from _strategy_rules(values, find_strategy)
     yield from _task_rules(values)
+    yield from broken_audit(values)
     yield from broken_labeling_functions(values)
     yield from broken_predictions(values)
 

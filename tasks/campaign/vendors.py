@@ -8,8 +8,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
+from tasks.campaign.prices import PriceOf, broken_prices
 from tasks.campaign.source import Path
-from tasks.campaign.values import Amount, Name, Number, Part, S3Uri, Text, Whole, micro
+from tasks.campaign.values import Name, Number, Part, S3Uri, Text, Whole
 
 TruthMethod = Literal["auto", "majority", "dawid_skene", "one_coin", "crowdlab"]
 
@@ -18,7 +19,7 @@ class Vendor(Part):
     """Who may label, at what price, and what of it."""
 
     name: Name
-    price: Amount
+    price: PriceOf
     lease_minutes: Annotated[Number, Field(gt=0, le=60 * 24 * 90)] = 60
     share: Annotated[Number, Field(gt=0, le=1)] | None = None
     max_open: Annotated[Whole, Field(ge=1)] | None = None
@@ -27,11 +28,6 @@ class Vendor(Part):
     senior: bool = False
     connector: Text | None = None
     options: Mapping[str, Any] = {}
-
-    @property
-    def price_micro(self) -> int:
-        """Price of one answer in micro units."""
-        return micro(self.price)
 
 
 class Truth(Part):
@@ -74,6 +70,7 @@ def broken_vendors(values: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
         yield ("vendors",), "all are senior: somebody must give the first answers"
     yield from _shares(values, len(ordinary))
     yield from _answers(values, len(ordinary))
+    yield from broken_prices(values)
     known = [name for name in _list(values.get("classes")) if isinstance(name, str)]
     for place, vendor in enumerate(_list(values.get("vendors"))):
         if not isinstance(vendor, dict):

@@ -37,7 +37,7 @@ def _check_name(name: str) -> str:
     return name
 
 
-def _values(value: Any) -> Any:
+def as_texts(value: Any) -> Any:
     """Give one value or a list of them as texts."""
     values = value if isinstance(value, list | tuple) else [value]
     return tuple(_value(item) for item in values)
@@ -64,7 +64,7 @@ class LabelingFunction(Part):
     text: Pattern | None = None
     column: Text | None = None
     matches: Pattern | None = None
-    equals: Annotated[tuple[Text, ...], BeforeValidator(_values)] = ()
+    equals: Annotated[tuple[Text, ...], BeforeValidator(as_texts)] = ()
     above: Number | None = None
     below: Number | None = None
     missing: Annotated[bool, Strict()] | None = None

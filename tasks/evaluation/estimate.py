@@ -1,17 +1,18 @@
-"""What is known of a model's quality from audited items: each figure with its 95 % interval."""
+"""What is known of a model's quality from audited items: each figure with its interval."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tasks.errors import UsageError
 from tasks.evaluation import measures
-from tasks.evaluation.intervals import bootstrap_weights, mover, wilson
+from tasks.evaluation.ece import calibration
+from tasks.evaluation.influence import of_f1, of_rankings, of_recalls
+from tasks.evaluation.intervals import Ends, check_level, mover, share, skewed
 
 Doubles = NDArray[np.float64]
 
@@ -22,7 +23,7 @@ LOSSES = frozenset({"log_loss", "ece"})
 
 @dataclass(frozen=True)
 class Estimate:
-    """A figure and its 95 % interval.
+    """A figure and its interval, of 95 % where nothing else is said.
 
     Attributes
     ----------
@@ -41,7 +42,11 @@ class Estimate:
 
 
 def estimate(
-    proba: ArrayLike, y: ArrayLike, *, seed: int, weight: ArrayLike | None = None
+    proba: ArrayLike,
+    y: ArrayLike,
+    *,
+    weight: ArrayLike | None = None,
+    level: float = 0.95,
 ) -> dict[str, Estimate]:
     """Estimate a classifier's quality.
 
@@ -51,166 +56,146 @@ def estimate(
         Rows sum to 1.
     y : int (n,)
         True classes.
-    seed : int
-        Of the bootstrap.
     weight : float (n,), optional
         Weight of each item, for instance the inverse of its inclusion probability.
+    level : float
+        Of the intervals, each by itself.
 
     Returns
     -------
     dict of str to Estimate
-        ``accuracy`` (Wilson's interval, 1927), ``balanced_accuracy`` (mean recall of the classes in `y`;
-        Wilson intervals joined by MOVER, Zou and Donner, 2008), ``macro_f1`` (over the classes in `y` or
-        predicted), ``log_loss`` in nats, ``ece`` (15 equal bins of the top probability, Guo et al., 2017),
-        ``auc`` and ``average_precision`` (of class 1 for two classes, else the mean over the classes, each
-        against the rest): percentile bootstrap. Where that has no spread because no error was seen, Wilson's
-        width stands in; in the upper end of the log-loss as that many errors, each at the price that the model's
-        probabilities set on it.
+        ``accuracy`` (`intervals.share`: mid-P for equal weights), ``balanced_accuracy`` (mean recall of the classes in
+        `y`) and ``macro_f1`` (over the classes in `y` or predicted): for two classes the classes' intervals joined by
+        MOVER (Zou and Donner, 2008), else the jackknife; ``log_loss`` in nats; ``ece`` (15 equal bins of the top
+        probability, Guo et al., 2017, without what is chance: `tasks.evaluation.ece`); ``auc`` and
+        ``average_precision`` (of class 1 for two classes, else the mean over the classes, each against the rest). All
+        but the ECE end in the tails of `intervals.skewed`. A class that no item has widens a mean over classes.
 
     Raises
     ------
     UsageError
         Arrays that do not fit together, or a value that is not finite.
     """
-    p, truth, w = _checked(proba, y, weight)
+    p, truth, w = checked_weights(proba, y, weight)
+    check_level(level)
     if len(truth) == 0:
         return {name: Estimate(float("nan"), 0.0, _highest(name), 0) for name in METRICS}
-    hit = p.argmax(axis=1) == truth
-    size = float(w.sum() ** 2 / np.square(w).sum())  # Kish's effective sample size
-    rate = float(w[hit].sum() / w.sum())
-    accuracy = Estimate(rate, *wilson(rate, size), len(truth))
-    result = {"accuracy": accuracy, "balanced_accuracy": _balanced_accuracy(hit, truth, w)}
-    draws = bootstrap_weights(w, np.random.default_rng(seed), n_columns=p.shape[1])
-    functions: dict[str, Callable[[Doubles], Doubles]] = {
-        "macro_f1": lambda drawn: measures.macro_f1(p, truth, drawn),
-        "log_loss": lambda drawn: measures.log_loss(p, truth, drawn),
-        "ece": lambda drawn: measures.calibration_error(p, truth, drawn),
+    said = p.argmax(axis=1)
+    wrong = (said != truth).astype(np.float64)
+    found = {
+        **_means(p, truth, w, level),
+        "ece": calibration(p, truth, w, level),
     }
-    for name, function in functions.items():
-        result[name] = _bootstrap(name, function, w, draws, size)
-    if hit.all():
-        result["log_loss"] = _with_unseen_errors(result["log_loss"], p, w, size)
-    auc, precision = measures.ranking(p, truth, np.vstack([w, draws]))
-    scarce = _effective_scarce(p, truth, w)
-    result["auc"] = _interval("auc", auc[0], auc[1:], scarce, len(truth))
-    result["average_precision"] = _interval(
-        "average_precision", precision[0], precision[1:], scarce, len(truth)
-    )
-    return {name: result[name] for name in METRICS}
+    if p.shape[1] <= 2:
+        found["balanced_accuracy"] = _joined(*_recalls(wrong, truth, w, p.shape[1], level), together=False)
+        found["macro_f1"] = _joined(*_f1s(wrong, said, truth, w, p.shape[1], level), together=True)
+    else:
+        found["balanced_accuracy"] = of_recalls(said, truth, w, p.shape[1]).metric(level)
+        found["macro_f1"] = of_f1(said, truth, w, p.shape[1]).metric(level)
+    rankings = of_rankings(p, truth, w)
+    for name in ("auc", "average_precision"):
+        found[name] = rankings[name].metric(level) if rankings else (float("nan"), 0.0, 1.0)
+    return {name: _one(name, found[name], len(truth)) for name in METRICS}
 
 
-def _bootstrap(
-    name: str, function: Callable[[Doubles], Doubles], w: Doubles, draws: Doubles, size: float
-) -> Estimate:
-    values = function(np.vstack([w, draws]))
-    return _interval(name, values[0], values[1:], size, len(w))
+def _one(name: str, found: tuple[float, float, float], n: int) -> Estimate:
+    value, low, high = (float(part) for part in found)
+    if n < 2:  # One item says nothing of how items differ.
+        low, high = 0.0, _highest(name)
+    return Estimate(value, max(0.0, low), min(_highest(name), high), n)
 
 
-def _interval(name: str, value: float, drawn: Doubles, size: float, n: int) -> Estimate:
-    """Make a percentile interval; the whole range where one item alone is known."""
-    value, top = float(value), _highest(name)
-    drawn = drawn[np.isfinite(drawn)]
-    if not np.isfinite(value) or n < 2 or len(drawn) < 2:
-        return Estimate(value, 0.0, top, n)
-    low, high = (float(end) for end in np.quantile(drawn, [0.025, 0.975]))
-    if high - low < 1e-9 and name != "log_loss":
-        lower, upper = wilson(value, size)
-        low, high = min(low, lower), max(high, upper)
-    return Estimate(value, max(0.0, min(low, value)), min(top, max(high, value)), n)
+def _hits(loss: float, ends: Ends) -> tuple[float, float, float]:
+    """Turn the interval of a share of errors into that of the rest, which holds its value whatever rounding did."""
+    value = 1 - float(loss)
+    return value, min(1 - ends[1], value), max(1 - ends[0], value)
 
 
-def _with_unseen_errors(found: Estimate, p: Doubles, w: Doubles, size: float) -> Estimate:
-    """Raise the upper end by errors that may be there although none was seen.
+def estimate_means(p: Doubles, y: NDArray[np.int64], w: Doubles, level: float) -> dict[str, Estimate]:
+    """Estimate what is a mean over items: ``accuracy`` and ``log_loss``, as `estimate` does, of checked arrays."""
+    if not len(y):
+        return {name: Estimate(float("nan"), 0.0, _highest(name), 0) for name in ("accuracy", "log_loss")}
+    return {name: _one(name, found, len(y)) for name, found in _means(p, y, w, level).items()}
 
-    The bootstrap draws no error where there is none: a handful of right and confident answers would prove any loss.
+
+def _means(
+    p: Doubles, y: NDArray[np.int64], w: Doubles, level: float
+) -> dict[str, tuple[float, float, float]]:
+    wrong = (p.argmax(axis=1) != y).astype(np.float64)
+    return {
+        "accuracy": _hits(w @ wrong / w.sum(), share(wrong, w, w.max(), level)),
+        "log_loss": mean_loss(measures.log_losses(p, y), price_of_error(p), w, level),
+    }
+
+
+def mean_loss(losses: Doubles, prices: Doubles, w: Doubles, level: float) -> tuple[float, float, float]:
+    """Average losses; the interval allows for one more error at the usual price, though none like it was seen.
+
+    Parameters
+    ----------
+    losses, prices, w : float (n,)
+        What each item cost, what an error on it would cost, and its weight.
     """
-    right, _ = wilson(1.0, size)
-    price = -np.log(np.clip(1 - p.max(axis=1), measures.SMALLEST, 1))
-    high = found.value + (1 - right) * float(w @ price / w.sum())
-    return Estimate(found.value, found.low, max(found.high, high), found.n)
+    parts = w / w.sum()
+    value = float(parts @ losses)
+    unseen = float(parts @ prices) * float(parts @ parts)
+    return (value, *skewed(value, parts * (losses - value), unseen, level))
 
 
-def _balanced_accuracy(hit: NDArray[np.bool_], y: NDArray[np.int64], w: Doubles) -> Estimate:
-    rates, ends = [], []
-    for label in np.unique(y):
-        own = w[y == label]
-        rate = float(own[hit[y == label]].sum() / own.sum())
-        rates.append(rate)
-        ends.append(wilson(rate, float(own.sum() ** 2 / np.square(own).sum())))
-    low, high = mover(rates, ends)
-    return Estimate(float(np.mean(rates)), low, high, len(y))
+def price_of_error(p: Doubles) -> Doubles:
+    """Give what each item would cost in nats if the class that is predicted were wrong, (n,)."""
+    return np.asarray(-np.log(np.clip(1 - p.max(axis=1), measures.SMALLEST, 1)))
 
 
-def _effective_scarce(p: Doubles, y: NDArray[np.int64], w: Doubles) -> float:
-    """Count the side that limits a ranking metric: the least over classes and their rests."""
-    sizes = [1.0]
-    for label in range(1, 2) if p.shape[1] == 2 else range(p.shape[1]):
-        own = y == label
-        sides = [float(w[side].sum() ** 2 / np.square(w[side]).sum()) for side in (own, ~own) if side.any()]
-        if len(sides) == 2:
-            sizes.append(min(sides))
-    return min(sizes[1:], default=sizes[0])
+def _recalls(
+    wrong: Doubles, y: NDArray[np.int64], w: Doubles, n_classes: int, level: float
+) -> tuple[list[float], list[Ends]]:
+    """Give recall and interval of each class; NaN and the whole range for a class that is not there."""
+    estimates = _shares(wrong, (y == label for label in range(n_classes)), w, level)
+    return [value for value, _ in estimates], [ends for _, ends in estimates]
+
+
+def _f1s(
+    wrong: Doubles, said: NDArray[np.int64], y: NDArray[np.int64], w: Doubles, n_classes: int, level: float
+) -> tuple[list[float], list[Ends]]:
+    """Give the F1 of each class from the share j of hits among the items that have it or are said to: 2 j / (1 + j).
+
+    Given how many these are, their hits are binomial, so the interval is as exact as that of a share.
+    """
+    estimates = _shares(wrong, ((y == label) | (said == label) for label in range(n_classes)), w, level)
+    ends = [(2 * low / (1 + low), 2 * high / (1 + high)) for _, (low, high) in estimates]
+    return [2 * value / (1 + value) for value, _ in estimates], ends
+
+
+def _shares(
+    wrong: Doubles, groups: Iterable[NDArray[np.bool_]], w: Doubles, level: float
+) -> list[tuple[float, Ends]]:
+    found: list[tuple[float, Ends]] = []
+    for group in groups:
+        if group.any():
+            loss = w[group] @ wrong[group] / w[group].sum()
+            value, low, high = _hits(loss, share(wrong[group], w[group], w.max(), level))
+            found.append((value, (low, high)))
+        else:
+            found.append((float("nan"), (0.0, 1.0)))
+    return found
+
+
+def _joined(rates: list[float], ends: list[Ends], *, together: bool) -> tuple[float, float, float]:
+    mean = float(np.nanmean(rates))
+    return (mean, *mover([mean if np.isnan(rate) else rate for rate in rates], ends, together=together))
 
 
 def _highest(name: str) -> float:
     return float("inf") if name == "log_loss" else 1.0
 
 
-def _checked(
+def checked_weights(
     proba: ArrayLike, y: ArrayLike, weight: ArrayLike | None
 ) -> tuple[Doubles, NDArray[np.int64], Doubles]:
+    """Check probabilities, true classes and weights (1 where none are given) against each other."""
     p, truth = measures.checked(proba, y)
     w = np.ones(len(truth)) if weight is None else np.asarray(weight, np.float64)
     if w.shape != truth.shape or not np.isfinite(w).all() or bool(np.any(w <= 0)):
         raise UsageError(f"weight must be {len(truth)} positive numbers.")
     return p, truth, w
-
-
-def confusion(proba: ArrayLike, y: ArrayLike, n_classes: int) -> NDArray[np.int64]:
-    """Count items by true class (row) and predicted class (column).
-
-    Returns
-    -------
-    int64 (n_classes, n_classes)
-    """
-    p, truth = measures.checked(proba, y)
-    if p.shape[1] != n_classes:
-        raise UsageError(f"The probabilities have {p.shape[1]} classes, not {n_classes}.")
-    cells = truth * n_classes + p.argmax(axis=1)
-    return np.bincount(cells, minlength=n_classes**2).reshape(n_classes, n_classes).astype(np.int64)
-
-
-@dataclass(frozen=True)
-class Reliability:
-    """A reliability diagram.
-
-    Attributes
-    ----------
-    edges : float64 (bins + 1,)
-        Of the bins of the top probability.
-    confidence, accuracy : float64 (bins,)
-        Mean top probability and share of correct items; NaN in an empty bin.
-    count : int64 (bins,)
-    """
-
-    edges: Doubles
-    confidence: Doubles
-    accuracy: Doubles
-    count: NDArray[np.int64]
-
-
-def reliability(proba: ArrayLike, y: ArrayLike, bins: int = 10) -> Reliability:
-    """Compare what a model claims with how often it is right."""
-    p, truth = measures.checked(proba, y)
-    if bins < 1:
-        raise UsageError(f"A reliability diagram needs at least one bin, not {bins}.")
-    place = measures.bin_of(p, bins)
-    count = np.bincount(place, minlength=bins)
-
-    def mean(values: NDArray[Any]) -> Doubles:
-        total = np.bincount(place, values, minlength=bins)
-        return np.asarray(np.divide(total, count, out=np.full(bins, np.nan), where=count > 0))
-
-    top = p.max(axis=1) if len(p) else np.zeros(0)
-    right = (p.argmax(axis=1) == truth).astype(np.float64)
-    return Reliability(np.linspace(0, 1, bins + 1), mean(top), mean(right), count.astype(np.int64))

@@ -56,8 +56,12 @@ def macro_f1(p: Doubles, y: Ints, weights: Doubles) -> Doubles:
 
 def log_loss(p: Doubles, y: Ints, weights: Doubles) -> Doubles:
     """Average -ln p of the true class, in nats."""
-    loss = -np.log(np.clip(p[np.arange(len(y)), y], SMALLEST, 1))
-    return np.asarray(weights @ loss / weights.sum(axis=1))
+    return np.asarray(weights @ log_losses(p, y) / weights.sum(axis=1))
+
+
+def log_losses(p: Doubles, y: Ints) -> Doubles:
+    """Give -ln p of the true class of each item, in nats, (n,)."""
+    return np.asarray(-np.log(np.clip(p[np.arange(len(y)), y], SMALLEST, 1)))
 
 
 def calibration_error(p: Doubles, y: Ints, weights: Doubles) -> Doubles:

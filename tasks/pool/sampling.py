@@ -124,7 +124,7 @@ class BottomK:
         """Largest hash in the sample; while the sample is not full, every row is in: 2**64 - 1."""
         return int(self._hashes[-1]) if self.k and len(self._hashes) == self.k else _LARGEST
 
-    def update(self, ids: Any, table: Any) -> "BottomK":
+    def update(self, ids: Any, table: Any, weight: NDArray[np.float64] | None = None) -> "BottomK":
         """Offer rows.
 
         Parameters
@@ -133,9 +133,13 @@ class BottomK:
             Strings (n,), not offered before.
         table
             Arrow table (n, columns) with the rows to keep; the same schema every time.
+        weight
+            Numbers of at least 1, (n,): how many times more likely each row is to be drawn.
         """
         ids = _text(ids)
         hashes = hash_ids(ids, self.key)
+        if weight is not None:
+            hashes = (hashes / weight).astype(np.uint64)
         if self._exclude is not None and len(self._exclude):
             free = np.flatnonzero(~self._exclude.contains(ids))
             ids, hashes, table = ids.take(pa.array(free)), hashes[free], table.take(pa.array(free))
@@ -161,6 +165,11 @@ class BottomK:
     def result(self) -> Any:
         """Rows of the sample in order of their hashes; None when no row was ever offered."""
         return self._rows
+
+    @property
+    def ranks(self) -> NDArray[np.float64]:
+        """The sample's hashes, over the weights, as numbers from 0 to 1, in their order."""
+        return (self._hashes.astype(np.float64) + 0.5) / 2.0**64
 
     def inclusion_probability(self, n: int | None = None) -> float:
         """Probability of each of `n` rows (all seen by default) to be in the sample: min(1, k / n)."""

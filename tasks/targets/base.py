@@ -14,7 +14,7 @@ from tasks.truth.answers import Belief
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from tasks.evaluation import Estimate, Reliability
+    from tasks.evaluation import Comparison, Estimate, Reliability
     from tasks.models import Predictor, Setting
     from tasks.strategies import Description, Strategy
     from tasks.truth import SetBelief
@@ -80,10 +80,13 @@ class Measured:
         By `Targets.metrics`.
     pictures : dict
         In plain types, what `Targets.figures` draws.
+    by_class : dict of str to list of Estimate (n_classes,)
+        ``precision`` and ``recall`` of each class.
     """
 
     estimates: dict[str, Estimate]
     pictures: dict[str, Any]
+    by_class: dict[str, list[Estimate]]
 
 
 @dataclass(frozen=True)
@@ -202,11 +205,26 @@ class Targets(Protocol[E, M]):
     ) -> Description:
         """Give what a strategy looks through; `examples` is called only where more is to be trained."""
 
-    def measure(self, proba: Floats, codes: Codes, *, seed: int) -> Measured:
-        """Measure predictions of labelled items."""
+    def measure(
+        self,
+        proba: Floats,
+        codes: Codes,
+        *,
+        weight: NDArray[Any] | None = None,
+        level: float = 0.95,
+    ) -> Measured:
+        """Measure predictions of labelled items; `weight` is one over the chance with which each was drawn."""
 
-    def better(self, codes: Codes, new: Floats, old: Floats) -> bool:
-        """Tell whether one model's predictions are surely better than another's, on the same items."""
+    def compare(
+        self,
+        codes: Codes,
+        new: Floats,
+        old: Floats,
+        *,
+        weight: NDArray[Any] | None = None,
+        level: float = 0.95,
+    ) -> Comparison:
+        """Compare one model's predictions with another's, on the same items."""
 
     def figures(self, group: str, pictures: dict[str, Any]) -> dict[str, Figure]:
         """Draw the pictures of a group of labelled items; names end with the group's."""

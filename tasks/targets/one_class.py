@@ -14,6 +14,7 @@ from tasks.targets.base import Believed, Codes, Doubt, Floats, Ints, Measured, T
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from tasks.evaluation import Comparison
     from tasks.features import FeatureSpace
     from tasks.models import Examples, Model, Setting
     from tasks.strategies import Description, Strategy
@@ -142,21 +143,37 @@ class OneClass:
 
         return describe(strategy, space, model, examples, setting)
 
-    def measure(self, proba: Floats, codes: Codes, *, seed: int) -> Measured:
-        """Estimate the measures; confusion and reliability for the pictures."""
-        from tasks.evaluation import confusion, estimate, reliability
+    def measure(
+        self,
+        proba: Floats,
+        codes: Codes,
+        *,
+        weight: NDArray[Any] | None = None,
+        level: float = 0.95,
+    ) -> Measured:
+        """Estimate the measures, each class's too; confusion and reliability for the pictures."""
+        from tasks.evaluation import by_class, confusion, estimate, reliability
 
         pictures = {
             "confusion": confusion(proba, codes, len(self.classes)).tolist(),
             "reliability": bins_of(reliability(proba, codes)),
         }
-        return Measured(estimate(proba, codes, seed=seed), pictures)
+        found = estimate(proba, codes, weight=weight, level=level)
+        return Measured(found, pictures, by_class(proba, codes, weight=weight, level=level))
 
-    def better(self, codes: Codes, new: Floats, old: Floats) -> bool:
-        """Test by McNemar's exact test, one-sided, 5 %."""
-        from tasks.evaluation import paired_better
+    def compare(
+        self,
+        codes: Codes,
+        new: Floats,
+        old: Floats,
+        *,
+        weight: NDArray[Any] | None = None,
+        level: float = 0.95,
+    ) -> Comparison:
+        """Compare the accuracies."""
+        from tasks.evaluation import compare
 
-        return paired_better(codes, new.argmax(axis=1), old.argmax(axis=1))
+        return compare(codes, new, old, weight=weight, level=level)
 
     def figures(self, group: str, pictures: dict[str, Any]) -> dict[str, Figure]:
         """Draw confusion and reliability."""

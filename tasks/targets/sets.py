@@ -17,6 +17,7 @@ from tasks.truth.labelset import Indicators, indicators, names_of, texts_of
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from tasks.evaluation import Comparison
     from tasks.features import FeatureSpace
     from tasks.models import Examples, Setting
     from tasks.models.multilabel import MultiLabelModel
@@ -212,12 +213,19 @@ class SetOfClasses:
 
         return Description(space, Proxied(model, self.how))
 
-    def measure(self, proba: Floats, codes: Codes, *, seed: int) -> Measured:
+    def measure(
+        self,
+        proba: Floats,
+        codes: Codes,
+        *,
+        weight: NDArray[Any] | None = None,
+        level: float = 0.95,
+    ) -> Measured:
         """Estimate the measures, each class by itself too; reliability of all pairs of item and class."""
         from tasks.evaluation import reliability
         from tasks.evaluation.multilabel import estimate_sets, pairs
 
-        found = estimate_sets(proba, codes, seed=seed)
+        found = estimate_sets(proba, codes, weight=weight, level=level)
         told = zip(self.classes, found.per_label, strict=True)
         pictures = {
             "labels": found.counts.tolist(),
@@ -226,13 +234,21 @@ class SetOfClasses:
                 name: {measure: asdict(one) for measure, one in values.items()} for name, values in told
             },
         }
-        return Measured(found.overall, pictures)
+        return Measured(found.overall, pictures, found.by_class)
 
-    def better(self, codes: Codes, new: Floats, old: Floats) -> bool:
-        """Test by the exact sign test over items, one-sided, 5 %."""
-        from tasks.evaluation.multilabel import better_on_sets
+    def compare(
+        self,
+        codes: Codes,
+        new: Floats,
+        old: Floats,
+        *,
+        weight: NDArray[Any] | None = None,
+        level: float = 0.95,
+    ) -> Comparison:
+        """Compare on how many items each has fewer wrong classes."""
+        from tasks.evaluation.multilabel import compare_sets
 
-        return better_on_sets(codes, new, old)
+        return compare_sets(codes, new, old, weight=weight, level=level)
 
     def figures(self, group: str, pictures: dict[str, Any]) -> dict[str, Figure]:
         """Draw what was found and missed of each class, and reliability."""

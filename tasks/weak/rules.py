@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +16,30 @@ from tasks.weak.patterns import Mask, search
 
 if TYPE_CHECKING:
     from tasks.campaign.weak import LabelingFunction
+
+
+class Condition(Protocol):
+    """What is asked of a column; a labeling function, or what the audit draws more often."""
+
+    @property
+    def column(self) -> str | None:
+        """Its name."""
+
+    @property
+    def equals(self) -> tuple[str, ...]:
+        """The value is one of these; empty = any."""
+
+    @property
+    def above(self) -> float | None:
+        """The number is larger."""
+
+    @property
+    def below(self) -> float | None:
+        """The number is smaller."""
+
+    @property
+    def missing(self) -> bool | None:
+        """Whether there is no value."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +99,17 @@ def holds(rule: LabelingFunction, table: pa.Table, text: Sequence[str]) -> Held:
     return Held(rows, np.flatnonzero(possible & unsure))
 
 
+def holds_in_column(condition: Condition, table: pa.Table) -> Mask:
+    """Say where the conditions on one column hold, bool (n,).
+
+    Raises
+    ------
+    UsageError
+        The table lacks the column, or has one of a kind that the condition cannot read.
+    """
+    return _column_conditions(condition, _column(table, condition.column or ""))
+
+
 def _column(table: pa.Table, name: str) -> pa.Array:
     if name not in table.column_names:
         raise UsageError(f"there is no column {name}; the pool has {', '.join(table.column_names)}")
@@ -121,7 +156,7 @@ def _number(text: str | None) -> float:
         return float("nan")
 
 
-def _column_conditions(rule: LabelingFunction, array: pa.Array) -> Mask:
+def _column_conditions(rule: Condition, array: pa.Array) -> Mask:
     name = rule.column or ""
     rows = np.ones(len(array), np.bool_)
     if rule.missing is not None:

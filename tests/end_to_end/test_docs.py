@@ -14,10 +14,15 @@ import pytest
 
 from tests.end_to_end.command import ROOT, labelrounds
 
+SHORT = ["--repeats", "1", "--seed-labels", "20", "--batch", "20", "--budget", "60"]
 SMALLER = {
     "simulate": ["--repeats", "1", "--seed-labels", "20", "--budget", "30", "--batch", "10"],
     "bench": ["--rows", "500", "--batch", "10", "--repeats", "1"],
     "bench queue": ["--vendors", "3", "--tasks", "300"],
+    "bench forecast": ["--campaigns", "1", "--rounds", "2", "--no-savings", "--metrics", "accuracy"],
+    "bench coverage": ["--replays", "2", "--sizes", "20"],
+    "bench stopping": [*SHORT, "--model", "linear"],
+    "bench guards": [*SHORT, "--strategies", "auto"],
 }
 
 

@@ -132,7 +132,7 @@ def test_a_champion_is_compared_by_its_own_predictions(user: User) -> None:
     for proba in (bad, good, bad):
         user.put("predictions/p.parquet", table(proba))
         user.ask("round", file)
-        promoted.append(list(user.measures().values())[-1]["promote"])
+        promoted.append(list(user.measures().values())[-1]["promotion"]["promoted"])
         answer(vendor, digit)
         user.ask("collect", file)
     assert promoted == [True, True, False]

@@ -62,10 +62,11 @@ def test_three_vendors_of_whom_one_is_careless(user: User) -> None:
             {"name": "acme", "price": "0.10", "share": 0.4},
             {"name": "dice", "price": "0.05", "share": 0.3},
             {
-                "name": "post", "price": "0.08", "share": 0.3,
+                "name": "post", "price": "0.08 EUR", "share": 0.3,
                 "connector": "files", "options": {"uri": user.uri("post/")},
             },
         ],
+        budget={"labels": 1000, "money": "50", "exchange": {"EUR": "1.5"}},
         gold={"share": 0.5},
         truth={"max_answers": 3, "confidence": 0.8},
         instructions="a or b",
@@ -130,6 +131,31 @@ def test_three_vendors_of_whom_one_is_careless(user: User) -> None:
     )
     assert twice == []
     assert user.type("vendor", "enable", "dice").out.strip() == "vendor dice is active"
+    check_money(user)
+
+
+def check_money(user: User) -> None:
+    """Every cent of the budget is accounted for, and who is paid in euros is owed euros."""
+    found = user.ask("money", "several")
+    assert (found["budget"], found["held"], found["labels"]) == (50, 0, 60)
+    assert found["spent"] + found["left"] == pytest.approx(50)
+    assert sum(part["spent"] for part in found["by_kind"].values()) == pytest.approx(found["spent"])
+    assert min(found["by_kind"][kind]["spent"] for kind in ("work", "audit", "gold")) > 0
+    vendors = {row["vendor"]: row for row in found["by_vendor"]}
+    (owed,) = vendors["post"]["owed"]
+    assert (owed["currency"], owed["price"], owed["rate"]) == ("EUR", 0.08, 1.5)
+    assert owed["amount"] == pytest.approx(0.08 * vendors["post"]["answers"])
+    assert vendors["post"]["spent"] == pytest.approx(0.12 * vendors["post"]["answers"])
+    right = {name: row["cost_per_correct_answer"] for name, row in vendors.items()}
+    assert right["acme"]["value"] == pytest.approx(0.1)
+    # Who is half the price and mostly wrong is dearer by the right answer.
+    assert right["dice"]["low"] > right["acme"]["value"]
+    (listed,) = [row for row in user.ask("vendor", "list") if row["name"] == "post"]
+    assert listed["earned"] == {"EUR": pytest.approx(owed["amount"])}
+    told = user.type("money", "several").out
+    assert "spent by vendor (USD)" in told
+    assert f"{owed['amount']:,.2f} EUR ({owed['answers']} x 0.08 at 1.5)" in told
+    user.type("money", "nobody", code=2)
 
 
 @pytest.mark.slow

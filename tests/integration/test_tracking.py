@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from infra.tracking import DataSet, RoundModel, RoundRecord, Tracked, Tracker
+from infra.tracking import DataSet, RoundModel, RoundRecord, Tracked, Tracker, artifact_url
 from infra.tracking.naming import key
 from tasks.errors import ServiceUnavailable, StackError
 from tasks.evaluation import Estimate
@@ -78,6 +78,7 @@ def record(campaign: str, number: int, model: Model, *, promote: bool = False) -
         figures={"learning_curve": figure},
         report=f"# Round {number}\n\nAll is well.",
         promote=promote,
+        decision={"promotion": "promoted" if promote else "not promoted", "promotion_p": 0.01},
     )
 
 
@@ -87,12 +88,18 @@ def track(tracker: Tracker, made: RoundRecord) -> tuple[str, str, Tracked]:
     parent = tracker.ensure_campaign_run(made.campaign, experiment, {"budget": 1000})
     run = tracker.ensure_round_run(parent, made.campaign, made.number, {"strategy": "margin"}, made.params)
     tracked = tracker.log_round(run, made)
-    tracker.append_curve(
-        parent, made.number, made.labels, {"audit/accuracy": made.estimates["audit"]["accuracy"]}
-    )
-    tracker.describe(parent, markdown=made.report, figures=made.figures)
+    tracker.append_curve(parent, made.labels, curves(made))
+    tracker.share_curves(experiment, [["curve audit/accuracy", "curve audit/accuracy_low"]])
+    tracker.describe(parent, markdown=made.report, figures=made.figures, files={"report.html": b"<p>"})
     tracker.finish(run)
     return parent, run, tracked
+
+
+def curves(made: RoundRecord) -> dict[str, dict[str, Any]]:
+    return {
+        "curve": {"audit/accuracy": made.estimates["audit"]["accuracy"]},
+        "stop": {"target": 0.91, "target_threshold": 0.97},
+    }
 
 
 def client_of(tracker: Tracker) -> Any:
@@ -103,7 +110,7 @@ def state(tracker: Tracker, campaign: str) -> dict[str, Any]:
     """Everything of a campaign that a repeated call could double or change."""
     client = client_of(tracker)
     experiment = client.get_experiment_by_name(campaign)
-    found: dict[str, Any] = {"versions": {}, "runs": {}}
+    found: dict[str, Any] = {"versions": {}, "runs": {}, "views": dict(experiment.tags)}
     for version in client.search_model_versions(f"name = '{campaign}'"):
         full = client.get_model_version(campaign, version.version)
         found["versions"][full.tags["round"]] = (full.version, sorted(full.aliases), full.tags)
@@ -226,8 +233,67 @@ def test_learning_curve_has_one_point_per_round(tracker, campaign, model):
     for number in (1, 2, 2, 1):
         track(tracker, record(campaign, number, model))
     points = state(tracker, campaign)["runs"][campaign]["points"]
-    assert points["audit/accuracy"] == [(1, 0.95), (2, 0.95)]
+    assert points["curve_by_labels/audit_accuracy"] == [(100, 0.95), (200, 0.95)]
     assert points["curve_by_labels/audit_accuracy_low"] == [(100, 0.91), (200, 0.91)]
+    assert points["stop_by_labels/target_threshold"] == [(100, 0.97), (200, 0.97)]
+
+
+def test_a_point_costs_two_requests_however_many_curves(tracker, campaign):
+    parent = tracker.ensure_campaign_run(campaign, tracker.ensure_experiment(campaign))
+    many = {"curve": {f"measure {place}": float(place) for place in range(60)}}
+    counting = Tracker(tracker.uri)
+    for labels in (100, 200, 200):
+        counting._connection.client = calls = Counting(client_of(tracker))
+        counting.append_curve(parent, labels, many)
+        assert calls.made[:1] == ["get_run"]
+        assert calls.made[1:] == (["log_batch"] if len(set(calls.made)) > 1 else [])
+    counting._connection.client = client_of(tracker)
+    counting.append_curve(parent, 150, many)  # a round that is tracked after a later one
+    history = client_of(tracker).get_metric_history(parent, "curve_by_labels/measure 7")
+    assert sorted((point.step, point.value) for point in history) == [(100, 7.0), (150, 7.0), (200, 7.0)]
+
+
+class Counting:
+    """A client that remembers which of its methods were called."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self.made: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        self.made.append(name)
+        return getattr(self._client, name)
+
+
+def test_the_decision_is_on_the_version(tracker, campaign, model):
+    track(tracker, record(campaign, 1, model, promote=True))
+    tags = client_of(tracker).get_model_version(campaign, "1").tags
+    assert (tags["promotion"], tags["promotion_p"]) == ("promoted", "0.01")
+
+
+def test_the_views_show_rounds_and_curves(tracker, campaign, model):
+    track(tracker, record(campaign, 1, model))
+    views = client_of(tracker).get_experiment_by_name(campaign).tags
+    rounds = json.loads(views["mlflow.sharedViewState.rounds"])
+    assert rounds["selectedColumns"][:2] == ["metrics.`labels`", "metrics.`money/spent`"]
+    [chart] = json.loads(views["mlflow.sharedViewState.curves"])["compareRunCharts"]
+    assert chart["selectedMetricKeys"] == [
+        "curve_by_labels/audit_accuracy",
+        "curve_by_labels/audit_accuracy_low",
+    ]
+    experiment = tracker.ensure_experiment(campaign)
+    tracker.share_curves(experiment, [[f"curve a long name {place}" * 5] for place in range(100)])
+    stored = client_of(tracker).get_experiment(experiment).tags["mlflow.sharedViewState.curves"]
+    assert 0 < len(json.loads(stored)["compareRunCharts"]) < 100
+
+
+def test_a_picture_is_shown_from_a_description(tracker, campaign, model):
+    import urllib.request
+
+    parent, _, _ = track(tracker, record(campaign, 1, model))
+    address = artifact_url(parent, "plots/learning_curve.png")
+    with urllib.request.urlopen(f"{tracker.uri}/{address}") as answer:
+        assert answer.read(4) == b"\x89PNG"
 
 
 class DiesAfter:
@@ -402,5 +468,7 @@ def test_a_silent_server_is_reported_soon():
 def test_any_class_name_makes_a_metric(tracker, campaign, name, expected):
     assert key(name) == expected
     parent = tracker.ensure_campaign_run(campaign, tracker.ensure_experiment(campaign))
-    tracker.append_curve(parent, 1, 100, {name: 0.5})
-    assert client_of(tracker).get_run(parent).data.metrics[expected] == 0.5
+    tracker.append_curve(parent, 100, {"curve": {name: 0.5}})
+    assert client_of(tracker).get_run(parent).data.metrics == {
+        f"curve_by_labels/{expected.replace('/', '_')}": 0.5
+    }

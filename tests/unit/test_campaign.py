@@ -89,7 +89,7 @@ def test_a_cost_matrix_fits_the_classes():
 def test_money_is_exact():
     text = MINIMAL.replace("0.10", "0.07").replace("labels: 900", "labels: 900, money: 1234567.000001")
     campaign = parse_campaign(text, "spam.yaml")
-    assert campaign.vendors[0].price_micro == 70_000
+    assert campaign.terms_of(campaign.vendors[0]).price_micro == 70_000
     assert campaign.budget.money_micro == 1_234_567_000_001
     assert campaign.budget.money == Decimal("1234567.000001")
 
@@ -98,7 +98,7 @@ def test_money_is_exact():
 def test_every_amount_of_micro_units_survives(micros: int):
     text = MINIMAL.replace("0.10", f"{micros // 10**6}.{micros % 10**6:06}")
     campaign = parse_campaign(text, "spam.yaml")
-    assert campaign.vendors[0].price_micro == micros
+    assert campaign.terms_of(campaign.vendors[0]).price_micro == micros
     assert Campaign.from_json(campaign.to_json()) == campaign
 
 

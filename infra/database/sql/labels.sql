@@ -14,6 +14,12 @@ LEFT JOIN labelrounds.batch_items i
 WHERE NOT l.withdrawn
 ORDER BY l.item_id
 
+-- name: audit_draws
+-- How the audited items were drawn.
+SELECT i.item_id, r.number AS round, i.rank, i.reason
+FROM labelrounds.batch_items i JOIN labelrounds.rounds r USING (round_id)
+WHERE i.campaign_id = :campaign_id AND i.kind = 'audit' AND i.state <> 'cancelled'
+
 -- name: taken_items
 -- Labelled, in flight or answered: not free to be chosen. Which part of a strategy chose an item, where one did.
 SELECT item_id, coalesce(max(source), '') AS source

@@ -45,17 +45,24 @@ WITH late AS MATERIALIZED (
     ORDER BY t.task_id FOR NO KEY UPDATE OF t SKIP LOCKED)
 UPDATE labelrounds.tasks t SET eligible = t.capable FROM late l WHERE t.task_id = l.task_id
 
+-- name: lock_open_round
+-- It cannot be closed while this is held: what is asked for in it will be answered, or released when it is.
+SELECT round_id FROM labelrounds.rounds WHERE campaign_id = :campaign_id AND state = 'published' FOR NO KEY UPDATE
+
 -- name: lock_items
 SELECT batch_item_id, round_id, campaign_id, n_need FROM labelrounds.batch_items
-WHERE batch_item_id = ANY (CAST(:items AS bigint[])) AND state IN ('open', 'complete')
+WHERE batch_item_id = ANY (CAST(:items AS bigint[])) AND round_id = :round_id AND state IN ('open', 'complete')
 ORDER BY batch_item_id FOR NO KEY UPDATE
 
 -- name: lock_tasks_of
 SELECT task_id FROM labelrounds.tasks WHERE batch_item_id = ANY (CAST(:items AS bigint[])) ORDER BY task_id FOR NO KEY UPDATE
 
 -- name: filled_by
--- Tasks of the campaign whose answers are named by item and vendor, while their round is still open.
-SELECT t.task_id, t.batch_item_id, t.vendor_id, t.assignment_id, a.price_micro, i.item_id
+-- Tasks of the campaign whose answers are named by item and vendor, while their round is still open. Gold is asked again
+-- of whom it was made for, other items of anybody.
+SELECT t.task_id, t.batch_item_id, t.vendor_id, t.assignment_id, i.item_id,
+       CASE WHEN i.kind = 'gold' THEN t.eligible END AS eligible,
+       CASE WHEN i.kind = 'gold' THEN t.capable END AS capable
 FROM labelrounds.tasks t
 JOIN labelrounds.batch_items i USING (batch_item_id) JOIN labelrounds.rounds r ON r.round_id = t.round_id
 JOIN labelrounds.assignments a USING (assignment_id) JOIN labelrounds.vendors v ON v.vendor_id = t.vendor_id

@@ -43,10 +43,14 @@ SET manifest = coalesce(CAST(:manifest AS jsonb), manifest),
 WHERE round_id = :round_id AND state = CAST(:state AS labelrounds.round_state)
 
 -- name: move
+-- A round with an open item is not closed: nobody could take its tasks, and their money would be held for ever. Whoever
+-- opens an item holds the round's row, and `store` has waited for it.
 UPDATE labelrounds.rounds
 SET state = CAST(:new_state AS labelrounds.round_state), reason = :reason,
     closed_at = CASE WHEN :new_state IN ('closed', 'stopped', 'failed') THEN clock_timestamp() END
 WHERE round_id = :round_id AND state = CAST(:state AS labelrounds.round_state)
+  AND (:new_state <> 'closed' OR NOT EXISTS (
+      SELECT FROM labelrounds.batch_items i WHERE i.round_id = :round_id AND i.state = 'open'))
 
 -- name: link_run
 UPDATE labelrounds.rounds SET mlflow_run_id = :run_id WHERE round_id = :round_id

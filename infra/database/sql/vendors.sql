@@ -13,10 +13,9 @@ SELECT v.name, CAST(v.state AS text) AS state, v.reason, v.db_role IS NOT NULL A
        (SELECT count(*) FROM labelrounds.tasks t WHERE t.vendor_id = v.vendor_id AND t.state = 'leased') AS leased,
        (SELECT count(*) FROM labelrounds.annotations a
         WHERE a.vendor_id = v.vendor_id AND a.disposition <> 'surplus') AS answered,
-       (SELECT coalesce(sum(l.amount_micro), 0) FROM labelrounds.ledger l
-        WHERE l.vendor_id = v.vendor_id AND l.kind = 'settle')
-       - (SELECT coalesce(sum(l.amount_micro), 0) FROM labelrounds.ledger l
-          WHERE l.vendor_id = v.vendor_id AND l.kind = 'refund') AS earned_micro
+       (SELECT coalesce(jsonb_object_agg(x.currency, x.own_micro), '{}') FROM (
+           SELECT o.currency, CAST(sum(o.own_micro) AS bigint) AS own_micro FROM labelrounds.owed o
+           WHERE o.vendor_id = v.vendor_id GROUP BY 1) x) AS earned_micro
 FROM labelrounds.vendors v ORDER BY v.name
 
 -- name: find_vendor

@@ -35,12 +35,12 @@ def canvas(title: str, xlabel: str, ylabel: str, size: tuple[float, float] = (9,
     return figure, axes
 
 
-def two_rows(title: str) -> tuple[Figure, tuple[Axes, Axes]]:
-    """Make a figure with a large axes above a small one that share the x axis."""
+def two_rows(title: str, ratio: tuple[int, int] = (4, 1)) -> tuple[Figure, tuple[Axes, Axes]]:
+    """Make a figure with one axes above another that share the x axis; `ratio` of their heights."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 6), dpi=100, layout="constrained", facecolor="white")
-    top, below = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
+    top, below = figure.subplots(2, 1, sharex=True, height_ratios=ratio)
     dress(top)
     dress(below)
     top.set_title(title, loc="left", fontsize=15, color=INK, pad=12)
@@ -112,7 +112,7 @@ def percent() -> Any:
 
 
 def thousands() -> Any:
-    """Make a formatter that writes 12000 as 12,000."""
+    """Make a formatter that writes 12000 as 12,000, and 2.5 as it is."""
     from matplotlib.ticker import FuncFormatter
 
-    return FuncFormatter(lambda value, _: f"{value:,.0f}" if value >= 1 or value == 0 else f"{value:g}")
+    return FuncFormatter(lambda value, _: f"{value:,.0f}" if float(value).is_integer() else f"{value:,g}")

@@ -113,7 +113,7 @@ def reliability_diagram(
     axes.set(xlim=(left, 1.01), ylim=(min(left, float(low.min()) - 0.03 if len(low) else 0.0), 1.02))
     axes.set_ylabel("share right", color=INK, fontsize=12)
     axes.yaxis.set_major_formatter(percent())
-    axes.legend(loc="upper left", frameon=False, fontsize=11)
+    axes.legend(loc="best", frameon=False, fontsize=11)
     width = 0.7 * (1 - left) / max(len(np.asarray(count)), 1)
     below.bar(x, n, width=width, color=SKY)
     below.set_ylabel("items", color=INK, fontsize=12)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 
 LIVE = ("ready", "leased", "dead")
 CLASSES = ("ham", "spam")
@@ -15,6 +18,8 @@ class Task:
     task_id: int
     item: Item
     pick_key: int
+    held: int
+    eligible: frozenset[str] | None = None
     state: str = "ready"
     vendor: str | None = None
     assignment: str | None = None
@@ -30,6 +35,8 @@ class Task:
 @dataclass
 class Item:
     name: str
+    campaign: str
+    kind: str = "work"
     tasks: list[Task] = field(default_factory=list)
     state: str = "open"
     seen: set[str | None] = field(default_factory=set)
@@ -43,6 +50,9 @@ class Claim:
     lease: str
     vendor: str
     task: Task
+    price: int
+    own: int
+    currency: str
     client: str | None = None
     revisions: list[tuple[str, str | None]] = field(default_factory=list)
     refused: bool = False
@@ -66,29 +76,63 @@ class Row:
         return body if self.client is None else body | {"client_annotation_id": self.client}
 
 
-class Model:
-    """One campaign and the vendors that work for it.
+@dataclass(frozen=True)
+class Terms:
+    """What a vendor is paid in its own currency, and the rate of exchange."""
+
+    own: int
+    currency: str = "USD"
+    rate: str = "1"
+
+    @property
+    def price(self) -> int:
+        """In the budget's currency, rounded up."""
+        return math.ceil(self.own * Fraction(self.rate))
+
+    def paid(self, held: int) -> tuple[int, int]:
+        """What an answer brings, in the budget's currency and its own, where `held` is reserved for its task."""
+        if self.price <= held:
+            return self.price, self.own
+        return held, math.floor(held / Fraction(self.rate))
+
+
+@dataclass
+class Book:
+    """The money of a campaign.
 
     Parameters
     ----------
-    prices
-        What each vendor is paid; at most `held`, which is reserved for each task.
+    terms
+        Of its vendors; at most what was reserved for a task is paid for it.
     """
 
-    def __init__(self, prices: dict[str, int], held: int, cap: int, most_lapses: int) -> None:
-        self.prices, self.held, self.cap, self.most_lapses = prices, held, cap, most_lapses
+    terms: dict[str, Terms]
+    budget: int
+    spent: int = 0
+
+
+class Model:
+    """Campaigns and the vendors that work for them."""
+
+    def __init__(self, books: dict[str, Book], cap: int, most_lapses: int) -> None:
+        self.books, self.cap, self.most_lapses = books, cap, most_lapses
+        self.open: list[str] = []
         self.items: dict[str, Item] = {}
         self.claims: dict[str, Claim] = {}
         self.suspended: set[str] = set()
-        self.spent = 0
+        self.earned: Counter[tuple[str, str]] = Counter()
 
     @property
     def tasks(self) -> list[Task]:
         return [task for item in self.items.values() for task in item.tasks]
 
-    def takeable(self, vendor: str) -> list[Task]:
-        """What is free for a vendor, in the order of the queue."""
-        free = [t for t in self.tasks if t.state == "ready" and vendor not in t.item.seen]
+    def takeable(self, vendor: str, campaign: str) -> list[Task]:
+        """What a campaign has free for a vendor, in the order of the queue."""
+        free = [
+            task for task in self.tasks
+            if task.state == "ready" and task.item.campaign == campaign and vendor not in task.item.seen
+            and vendor in (task.eligible or self.books[campaign].terms)
+        ]  # fmt: skip
         return (
             sorted(free, key=lambda task: (task.pick_key, task.task_id))
             if vendor not in self.suspended
@@ -98,15 +142,23 @@ class Model:
     def lease(self, vendor: str, asked: int) -> list[Task]:
         """Choose the tasks of a lease; `claim` says which assignment each got."""
         room = min(asked, self.cap - sum(t.state == "leased" and t.vendor == vendor for t in self.tasks))
-        first: dict[str, Task] = {}
-        for task in self.takeable(vendor)[: max(room, 0)]:
-            first[task.item.name] = min(task, first.get(task.item.name, task), key=lambda task: task.task_id)
-        return list(first.values())
+        got: list[Task] = []
+        for campaign in self.open:
+            first: dict[str, Task] = {}
+            for task in self.takeable(vendor, campaign)[: max(room - len(got), 0)]:
+                known = first.setdefault(task.item.name, task)
+                first[task.item.name] = min(task, known, key=lambda task: task.task_id)
+            if vendor in self.books[campaign].terms:
+                got += first.values()
+        return got
 
     def claim(self, vendor: str, lease: str, task: Task, assignment: str) -> None:
         task.state, task.vendor, task.assignment, task.lapsed = "leased", vendor, assignment, False
         task.item.seen.add(vendor)
-        self.claims[assignment] = Claim(assignment, lease, vendor, task)
+        terms = self.books[task.item.campaign].terms[vendor]
+        self.claims[assignment] = Claim(
+            assignment, lease, vendor, task, *terms.paid(task.held), terms.currency
+        )
 
     def open_of(self, lease: str) -> list[Claim]:
         """The assignments of a lease that are still held."""
@@ -202,8 +254,12 @@ class Model:
         if counts:
             task = claim.task
             task.state, task.vendor, task.assignment, task.lapsed = "filled", vendor, row.assignment, False
-            self.spent += min(self.prices[vendor], self.held)
+            self._book(claim, 1)
             self._settle(task.item)
+
+    def _book(self, claim: Claim, sign: int) -> None:
+        self.books[claim.task.item.campaign].spent += sign * claim.price
+        self.earned[claim.vendor, claim.currency] += sign * claim.own
 
     def correct(self, vendor: str, client: str, base: int, told: tuple[str, str | None]) -> str:
         found = [c for c in self.claims.values() if c.vendor == vendor and c.client == client]
@@ -223,18 +279,28 @@ class Model:
     def rework(self, vendor: str, names: Sequence[str], refund: bool) -> list[tuple[Item, int]]:
         """Refuse a vendor's counted answers; give each item with the pick key of the task that replaces its task."""
         again = []
-        for task in list(self.tasks):
-            if task.state == "filled" and task.vendor == vendor and task.item.name in names:
-                task.state = "void"
-                task.item.seen.discard(vendor)
-                self.claims[str(task.assignment)].refused = True
-                self.spent -= min(self.prices[vendor], self.held) if refund else 0
-                number = len(task.item.tasks) + 1
-                again.append((task.item, (number << 48) | (task.item.tasks[-1].pick_key & ((1 << 48) - 1))))
+        for task in self.counted(vendor, names):
+            task.state = "void"
+            task.item.seen.discard(vendor)
+            claim = self.claims[str(task.assignment)]
+            claim.refused = True
+            if refund:
+                self._book(claim, -1)
+            number = len(task.item.tasks) + 1
+            again.append((task.item, (number << 48) | (task.item.tasks[-1].pick_key & ((1 << 48) - 1))))
         return again
 
-    def add(self, item: Item, task_id: int, pick_key: int) -> None:
-        item.tasks.append(Task(task_id, item, pick_key))
+    def counted(self, vendor: str, names: Sequence[str]) -> list[Task]:
+        """The tasks of a vendor's counted answers to these items."""
+        return [
+            task for task in self.tasks
+            if task.state == "filled" and task.vendor == vendor and task.item.name in names
+        ]  # fmt: skip
+
+    def add(
+        self, item: Item, task_id: int, pick_key: int, held: int, eligible: frozenset[str] | None = None
+    ) -> None:
+        item.tasks.append(Task(task_id, item, pick_key, held, eligible))
         self._settle(item)
 
     def withdraw(self, names: Sequence[str]) -> list[str]:
@@ -247,7 +313,7 @@ class Model:
                         task.state = "cancelled"
                 answered = any(task.state == "filled" for task in item.tasks)
                 item.state = "complete" if answered else "cancelled"
-                free += [] if answered else [item.name]
+                free += [] if answered or item.kind == "gold" else [item.name]
         return free
 
     def suspend(self, vendor: str) -> None:
@@ -256,16 +322,20 @@ class Model:
             if task.state == "leased" and task.vendor == vendor:
                 task.free()
 
-    def revive(self) -> int:
-        dead = [task for task in self.tasks if task.state == "dead"]
+    def revive(self, campaign: str) -> int:
+        dead = [task for task in self.tasks if task.state == "dead" and task.item.campaign == campaign]
         for task in dead:
             task.state, task.lapses = "ready", 0
         return len(dead)
 
-    def held_money(self) -> int:
-        return self.held * sum(task.state in LIVE for task in self.tasks)
+    def held_money(self, campaign: str) -> int:
+        return sum(t.held for t in self.tasks if t.state in LIVE and t.item.campaign == campaign)
+
+    def left(self, campaign: str) -> int:
+        """What is neither spent nor held of a campaign's budget."""
+        book = self.books[campaign]
+        return book.budget - book.spent - self.held_money(campaign)
 
     @staticmethod
     def _settle(item: Item) -> None:
-        live: Callable[[Task], bool] = lambda task: task.state in LIVE  # noqa: E731
-        item.state = "open" if any(map(live, item.tasks)) else "complete"
+        item.state = "open" if any(task.state in LIVE for task in item.tasks) else "complete"

@@ -397,14 +397,14 @@ def test_the_mark_is_right_while_a_task_is_being_added(desk):
     from infra.database.statements import statements
 
     campaign = desk.campaign(vendors=TWO)
-    desk.publish(campaign, 5)
+    round_ = desk.publish(campaign, 5)
     client = desk.client()
     client.answer(client.lease(4))
     queue.expire(desk.engine)
     sql = statements("operations")
     item = desk.one("SELECT min(batch_item_id) FROM labelrounds.batch_items WHERE state = 'complete'")
     with desk.engine.begin() as connection:
-        connection.execute(sql["lock_items"], {"items": [item]})
+        connection.execute(sql["lock_items"], {"items": [item], "round_id": round_.round_id})
         values = {"items": [item], "eligible": [None], "capable": [None], "price_micro": 10}
         connection.execute(sql["add_tasks"], values)
         connection.execute(sql["want_more"], {"items": [item]})

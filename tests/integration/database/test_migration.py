@@ -58,6 +58,17 @@ def upgrade(engine, version):
         command.upgrade(config, version)
 
 
+def downgrade(engine, version):
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, version)
+
+
 def counts(desk):
     """Rows by table, of the tables that the oldest version has."""
     tables = ("annotations", "assignments", "batch_items", "campaign_vendors", "campaigns", "events", "labels",
@@ -181,6 +192,46 @@ def test_a_used_database_moves_on_with_all_that_is_in_it(other_desk, version):
     assert make_url(url).username == role
 
 
+def test_what_was_leased_before_prices_had_currencies_is_paid_as_it_was(other_desk):
+    """What is offered has terms at the rate 1; what is out keeps its price, and nothing is paid twice."""
+    desk = other_desk
+    upgrade(desk.engine, "0004")
+    acme = old_login(desk, "acme")
+    spec = {"name": "spam", "classes": ["ham", "spam"], "budget": {"labels": 9, "currency": "EUR"}}
+    for statement in ROUND.split(";\n"):
+        desk.run(statement, **{"name": "spam"} | ({"spec": json.dumps(spec)} if ":spec" in statement else {}))
+    desk.run("INSERT INTO labelrounds.label_schemas (campaign_id, version, task, classes) "
+             "VALUES (1, 1, 'classification', '[\"ham\", \"spam\"]')")  # fmt: skip
+    desk.run("UPDATE labelrounds.rounds SET schema_version = 1")
+
+    def call(function, *arguments):
+        with acme.cursor() as cursor:
+            cursor.execute(f"SELECT vendor.{function}({', '.join(['%s'] * len(arguments))})", arguments)
+            return cursor.fetchone()[0]
+
+    def answer(tasks):
+        rows = [{"assignment_id": task["assignment_id"], "label": "ham"} for task in tasks]
+        return [row["result"] for row in call("submit", str(uuid.uuid4()), json.dumps(rows))["rows"]]
+
+    held = call("lease", str(uuid.uuid4()), 4)["tasks"]
+    assert answer(held[:1]) == ["accepted"]
+    before, money = counts(desk), desk.run("SELECT * FROM labelrounds.balances")
+    migrate(desk.engine)
+    assert counts(desk) == before
+    assert desk.run("SELECT * FROM labelrounds.balances") == money
+    assert desk.run("SELECT own_micro, currency, rate, price_micro FROM labelrounds.terms") == [
+        (10, "EUR", 1, 10)
+    ]
+    assert desk.one("SELECT count(terms_id) FROM labelrounds.assignments") == 0
+    assert campaigns.find(desk.engine, "spam").resume_until is None
+    assert answer(held[:3]) == ["duplicate", "accepted", "accepted"]
+    assert answer(call("lease", str(uuid.uuid4()), 2)["tasks"]) == ["accepted"] * 2
+    assert desk.one("SELECT count(terms_id) FROM labelrounds.assignments") == 2
+    assert call("report")["earnings"] == {"EUR": 5e-05}
+    assert campaigns.find(desk.engine, "spam").spent_micro == 50
+    acme.close()
+
+
 def test_a_failed_migration_leaves_the_old_version(other_desk):
     """Something stands in the way of the last statement: nothing is half done, and taking it away is enough."""
     desk = other_desk
@@ -205,17 +256,11 @@ def test_a_failed_migration_leaves_the_old_version(other_desk):
 
 def test_there_is_no_way_back(desk):
     """A downgrade would throw away what vendors sent: alembic is refused, cleanly."""
-    from alembic import command
-    from alembic.config import Config
-
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
     newest = desk.one("SELECT version_num FROM labelrounds.schema_version")
     before = desk.run("SELECT oid FROM pg_class WHERE relnamespace = 'labelrounds'::regnamespace ORDER BY 1")
     for target in ("0002", "base"):
-        with pytest.raises(Exception, match="downgrade"), desk.engine.begin() as connection:  # noqa: PT012
-            config.attributes["connection"] = connection
-            command.downgrade(config, target)
+        with pytest.raises(AttributeError, match="downgrade"):
+            downgrade(desk.engine, target)
     assert desk.one("SELECT version_num FROM labelrounds.schema_version") == newest
     assert before == desk.run(
         "SELECT oid FROM pg_class WHERE relnamespace = 'labelrounds'::regnamespace ORDER BY 1"

@@ -463,7 +463,7 @@ def test_list_vendors_counts(desk):
         "has_login": True,
         "leased": 1,
         "answered": 2,
-        "earned_micro": 14,
+        "earned_micro": {"USD": 14},
     }
     assert bolt["has_login"] is False
 

@@ -104,7 +104,7 @@ REFUSED = (
     "SELECT * FROM labelrounds.current_annotations",
     "INSERT INTO labelrounds.gateway_logins VALUES (current_user)",
     "SELECT labelrounds.calling_vendor(true)",
-    "SELECT labelrounds.claim(1, gen_random_uuid(), 1, 0, 5, now(), 1)",
+    "SELECT labelrounds.claim(1, gen_random_uuid(), 1, 0, 5, now())",
     "SELECT labelrounds.give_back('{1}')",
     "SELECT labelrounds.vendor_figures(2, '-infinity', 'infinity')",
     "SELECT gateway.authenticate('\\x00')",

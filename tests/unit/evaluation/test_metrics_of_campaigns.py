@@ -11,6 +11,8 @@ from tasks.evaluation import (
     LOSSES,
     METRICS,
     Estimate,
+    Evidence,
+    Gain,
     Plateau,
     RoundResult,
     StopRules,
@@ -18,10 +20,8 @@ from tasks.evaluation import (
     decide_stop,
     estimate,
 )
-from tasks.evaluation.stop import BudgetState
 
 CHOICES = METRICS_OF_TASK["classification"]
-PLENTY = BudgetState(None, None, 0)
 
 
 def make(n: int, n_classes: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -33,9 +33,8 @@ def make(n: int, n_classes: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]
     return p / p.sum(axis=1, keepdims=True), y
 
 
-def fired(rules: StopRules, *found: Estimate, metric: str) -> set[str]:
-    history = [RoundResult(at, 100 * at, {metric: one}) for at, one in enumerate(found, 1)]
-    return {signal.name for signal in decide_stop(rules, history, PLENTY) if signal.fired}
+def fired(rules: StopRules, evidence: Evidence) -> set[str]:
+    return {signal.name for signal in decide_stop(rules, evidence) if signal.fired}
 
 
 def test_a_campaign_may_stop_by_what_is_measured():
@@ -56,22 +55,21 @@ def test_the_target_asks_for_the_worse_end_of_each_metric(metric):
     reached = {
         value
         for value in (0.3, 0.4, 0.5, 0.6, 0.7)
-        if fired(StopRules(Target(metric, value)), found, metric=metric)
+        if fired(StopRules(Target(metric, value)), Evidence(decision={metric: found}))
     }
     assert reached == ({0.6, 0.7} if metric in LOSSES else {0.3, 0.4})
 
 
 @pytest.mark.parametrize("metric", CHOICES)
-def test_a_plateau_is_little_progress_in_the_right_direction(metric):
+def test_a_plateau_is_little_forecast_gain_of_each_metric(metric):
     rules = StopRules(plateau=Plateau(metric, rounds=1, min_gain=0.01))
-    way = -1 if metric in LOSSES else 1
 
-    def after(step: float) -> set[str]:
-        return fired(rules, *(Estimate(value, 0, 1, 50) for value in (0.5, 0.5 + step)), metric=metric)
+    def after(high: float) -> set[str]:
+        gain = Gain(metric, high / 2, 0.0, high, labels=100)
+        return fired(rules, Evidence([RoundResult(1, 100, gain=gain)]))
 
-    assert after(way * 0.05) == set()
-    assert after(way * 0.005) == {"plateau"}
-    assert after(-way * 0.05) == {"plateau"}
+    assert after(0.05) == set()
+    assert after(0.005) == {"plateau"}
 
 
 @pytest.mark.parametrize("absent", [(), (0,), (1, 3)])
@@ -82,7 +80,7 @@ def test_ranking_metrics_average_the_classes_that_are_there(absent, n_classes):
     p, y = p[kept], y[kept]
     present = np.unique(y)
     hot = y[:, None] == present
-    found = estimate(p, y, seed=0)
+    found = estimate(p, y)
     assert found["auc"].value == pytest.approx(metrics.roc_auc_score(hot, p[:, present], average="macro"))
     assert found["average_precision"].value == pytest.approx(
         metrics.average_precision_score(hot, p[:, present], average="macro")
@@ -93,18 +91,18 @@ def test_ranking_metrics_average_the_classes_that_are_there(absent, n_classes):
 @pytest.mark.parametrize("label", [0, 1])
 def test_ranking_is_unknown_where_all_audited_items_are_of_one_class(n_classes, label):
     p, _ = make(50, n_classes)
-    found = estimate(p, np.full(50, label), seed=0)
+    found = estimate(p, np.full(50, label))
     for name in ("auc", "average_precision"):
         assert math.isnan(found[name].value)
         assert (found[name].low, found[name].high) == (0, 1)
-        assert fired(StopRules(Target(name, 0.1)), found[name], metric=name) == set()
+        assert fired(StopRules(Target(name, 0.1)), Evidence(decision=found)) == set()
     assert found["balanced_accuracy"].value == pytest.approx(found["accuracy"].value)
 
 
 def test_one_rare_item_that_ranks_first_proves_no_ranking():
     p, y = np.column_stack([np.full(100, 0.9), np.full(100, 0.1)]), np.zeros(100, np.int64)
     p[7], y[7] = (0.2, 0.8), 1
-    found = estimate(p, y, seed=0)
+    found = estimate(p, y)
     assert found["auc"].value == found["average_precision"].value == 1
     assert found["auc"].low < 0.5
     assert found["average_precision"].low < 0.5
@@ -113,7 +111,7 @@ def test_one_rare_item_that_ranks_first_proves_no_ranking():
 def test_a_few_right_answers_prove_no_low_loss():
     def upper(n: int) -> float:
         p = np.tile([0.999, 0.001], (n, 1))
-        return estimate(p, np.zeros(n, np.int64), seed=0)["log_loss"].high
+        return estimate(p, np.zeros(n, np.int64))["log_loss"].high
 
     assert upper(5) > 1
     assert upper(5) > upper(50) > upper(5000)

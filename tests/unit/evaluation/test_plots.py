@@ -14,12 +14,17 @@ from matplotlib.figure import Figure
 
 from tasks.evaluation.plots import (
     Curve,
+    burn_down,
     class_balance,
+    class_bars,
     confusion_matrix,
+    drift_bars,
     label_bars,
     learning_curve,
+    overlap_bars,
     reliability_diagram,
     score_histogram,
+    signal_panels,
     spend,
 )
 
@@ -32,6 +37,7 @@ def words(figure: Figure) -> str:
         found += [text.get_text() for text in axes.texts]
         legend = axes.get_legend()
         found += [text.get_text() for text in legend.get_texts()] if legend else []
+    found += [text.get_text() for legend in figure.legends for text in legend.get_texts()]
     return "\n".join(found)
 
 
@@ -217,3 +223,126 @@ def test_label_bars_stay_readable(classes):
 def test_label_bars_of_nothing():
     figure = label_bars(np.array([[0, 0, 0, 5], [0, 0, 0, 5]]), ["a", "b"])
     assert "no class was there or predicted" in words(figure)
+
+
+def fan(labels: list[float]) -> Curve:
+    value = np.linspace(0.95, 0.97, len(labels))
+    return Curve(np.array(labels), value, value - 0.01, value + 0.01)
+
+
+def test_learning_curve_opens_a_fan_at_the_newest_point():
+    figure = learning_curve(
+        curve([0.9, 0.95]),
+        forecast=fan([300, 400, 600]),
+        wanted=[(300, "next batch"), (600, "rest")],
+        target=0.97,
+    )
+    text = words(figure)
+    for told in ("forecast", "next batch\n0.950", "rest\n0.970", "target 0.97"):
+        assert told in text
+    line = next(line for line in figure.axes[0].lines if line.get_label() == "forecast")
+    assert line.get_xdata()[0] == 200
+    assert line.get_ydata()[0] == pytest.approx(0.95)
+    assert figure.axes[0].get_xlim()[1] > 600
+
+
+def test_learning_curve_names_a_number_of_labels_once():
+    wanted = [(300.0, "next batch"), (300.0, "rest of the budget")]
+    text = words(learning_curve(curve([0.9, 0.95]), forecast=fan([300.0]), wanted=wanted))
+    assert "next batch" in text
+    assert "rest of the budget" not in text
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    ("points", "ahead"),
+    [
+        (curve([0.9]), fan([150.0])),
+        (curve([0.9, np.nan]), fan([300.0, 400.0])),
+        (curve([np.nan]), fan([300.0, 400.0])),
+        (curve([0.9, 0.95]), fan([100.0])),  # nothing lies ahead
+        (curve([0.9]), Curve(*(np.array([500.0]), *(np.array([np.nan]),) * 3))),
+        (curve([0.9]), None),
+    ],
+)
+def test_learning_curve_draws_whatever_is_known(points, ahead):
+    wanted = [(300.0, "next batch")]
+    assert rendered(learning_curve(points, forecast=ahead, wanted=wanted)) == (900, 600)
+
+
+def test_burn_down_says_what_is_left_and_held():
+    figure = burn_down(
+        np.array([[4.0, 1.0], [5.0, 0.0]]),
+        ["work", "audit"],
+        rounds=[2, 3],
+        budget=30,
+        held=6,
+        currency="USD",
+    )
+    text = words(figure)
+    assert "14.00 of 30.00 USD left to plan with" in text
+    assert "held for tasks that are out: 6.00" in text
+    assert figure.axes[0].lines[0].get_ydata() == pytest.approx([30, 25, 20])
+
+
+@pytest.mark.filterwarnings("error")
+def test_burn_down_without_limit_or_rounds():
+    assert "Spent: 3.00 EUR, no limit set" in words(
+        burn_down(np.array([[3.0]]), ["work"], rounds=[1], budget=None)
+    )
+    assert rendered(burn_down(np.zeros((0, 1)), ["work"], rounds=[], budget=10)) == (900, 600)
+
+
+def test_drift_bars_show_the_largest_ten_and_mark_drift():
+    psi = {f"column {place}": 0.03 * place for place in range(15)} | {"unknown": np.nan}
+    figure = drift_bars(psi)
+    names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert names == [f"column {place}" for place in range(14, 4, -1)]
+    colours = [bar.get_facecolor() for bar in figure.axes[0].patches]
+    assert len(set(colours[:6])) == 1
+    assert colours[5] != colours[6]  # .27 is above the limit of .25, .24 is not
+
+
+def test_overlap_bars_say_whose_share_is_which():
+    text = words(overlap_bars({"entropy": 0.6, "random": 0.02}, batch=90))
+    assert "Of the 90 chosen items, others would have taken" in text
+    assert "60%\n2%" in text
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("n", [1, 2, 8, 26])
+def test_class_bars_stay_readable(n):
+    value = np.linspace(0.5, 1, n)
+    table = np.column_stack([value, value - 0.1, np.minimum(value + 0.1, 1)])
+    table[0] = np.nan if n > 1 else table[0]
+    names = [f"a rather long name of class {place}" for place in range(n)]
+    figure = class_bars({"precision": table, "recall": table}, names, items=100)
+    assert rendered(figure) == ((900, 600) if n <= 8 else (1100, 900))
+    assert len(figure.axes[0].get_yticklabels()) == min(n, 25)
+
+
+def test_class_bars_leave_out_the_classes_of_highest_recall():
+    recall = np.repeat(np.linspace(0.9, 0.1, 26)[:, None], 3, axis=1)
+    figure = class_bars({"precision": recall, "recall": recall}, [f"c{place}" for place in range(26)])
+    names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert "c0" not in names
+    assert names == [f"c{place}" for place in range(1, 26)]
+
+
+def test_pictures_of_nothing_say_so():
+    assert "nothing to compare with" in words(drift_bars({}))
+    assert "no other strategy was asked" in words(overlap_bars({}))
+    assert "no labelled item" in words(class_bars({}, ["a", "b"]))
+    assert "no rule has been asked yet" in words(signal_panels({}))
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("n", [1, 9])
+def test_signal_panels_draw_up_to_six_signals(n):
+    table = np.array([[200, 0.5, 0.9, 0], [100, np.nan, np.nan, 0], [300, 0.95, 0.9, 1]])
+    figure = signal_panels({f"rule_{place}": table for place in range(n)})
+    assert rendered(figure) == (900, 600)
+    titles = [axes.get_title(loc="left") for axes in figure.axes]
+    assert [title for title in titles if title] == [f"rule {place}" for place in range(min(n, 6))]
+    [stopped] = [line for line in figure.axes[0].lines if line.get_label() == "would stop"]
+    assert list(stopped.get_xdata()) == [300]

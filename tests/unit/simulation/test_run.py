@@ -112,8 +112,11 @@ def test_the_metrics_are_those_of_estimate(seed, n_classes, n):
     rng = np.random.default_rng(seed)
     proba = rng.dirichlet(np.ones(n_classes), n).astype(np.float32)
     y = rng.integers(0, n_classes, n)
-    expected = {name: one.value for name, one in estimate(proba, y, seed=0).items()}
-    assert score_all(proba, y) == pytest.approx(expected, nan_ok=True)
+    expected = {name: one.value for name, one in estimate(proba, y).items()}
+    found = score_all(proba, y)
+    # Of a whole test set the plug-in is shown; of an audit what of it is not chance.
+    assert found.pop("ece") >= 0 <= expected.pop("ece")
+    assert found == pytest.approx(expected, nan_ok=True)
 
 
 def test_the_data_travel_as_bytes(data):

@@ -187,15 +187,46 @@ def test_from_labels_to_a_measured_model(task):
     proba = again.predict(new)
     assert np.array_equal(proba, done.model.predict(new))
     truth = targets.codes(labels_of(task, Y))
-    measured = targets.measure(proba, truth, seed=0)
+    measured = targets.measure(proba, truth)
     assert tuple(measured.estimates) == targets.metrics
     assert measured.estimates[targets.metrics[0]].value > 0.8
     figures = targets.figures("audit", measured.pictures)
     assert all(name.endswith("_audit") for name in figures)
     assert len(figures) == 2
     worse = proba[:, ::-1]
-    assert targets.better(truth, proba, worse)
-    assert not targets.better(truth, worse, proba)
+    assert targets.compare(truth, proba, worse).low > 0
+    assert targets.compare(truth, worse, proba).high < 0
+
+
+@pytest.mark.parametrize("task", KINDS)
+def test_items_are_weighed_and_models_compared(task):
+    targets, (X, Y) = KINDS[task], items(200, seed=3)
+    truth = targets.codes(labels_of(task, Y))
+    proba = 1 / (1 + np.exp(-3 * (X[:, :3] - [0.0, 0.5, 1.0])))
+    proba = (proba / proba.sum(axis=1, keepdims=True) if task == "classification" else proba).astype(
+        np.float32
+    )
+    twice = np.where(np.arange(200) < 50, 2.0, 1.0)
+    plain, weighed = (targets.measure(proba, truth, weight=weight) for weight in (None, twice))
+    surer = targets.measure(proba, truth, level=0.999)
+    rows = np.concatenate([np.arange(200), np.arange(50)])
+    doubled = targets.measure(proba[rows], truth[rows])
+    for name in targets.metrics:
+        one = plain.estimates[name]
+        assert surer.estimates[name].low <= one.low <= one.high <= surer.estimates[name].high
+        if name != "ece":  # Of which what is chance depends on the number of items.
+            assert weighed.estimates[name].value == pytest.approx(doubled.estimates[name].value)
+    for side in ("precision", "recall"):
+        assert [len(one.by_class[side]) for one in (plain, weighed)] == [3, 3]
+        for one, wide in zip(plain.by_class[side], surer.by_class[side], strict=True):
+            assert wide.low < one.low < one.value <= one.high <= wide.high
+    worse = proba.copy()
+    worse[:40] = worse[:40, ::-1]
+    found = targets.compare(truth, proba, worse, weight=twice, level=0.9)
+    assert found.n == 200
+    assert found.won > found.lost
+    assert 0 < found.low < found.difference < found.high
+    assert found.p < 0.01 < 0.9 < targets.compare(truth, worse, proba).p
 
 
 @pytest.mark.parametrize("task", KINDS)

@@ -1,0 +1,1 @@
+"""What a campaign's money was spent on: the verb `labelrounds money`."""
