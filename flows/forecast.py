@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from flows import console
-from flows.names import is_file_name
+from flows.names import campaign_name
 from infra.database import rounds
 from infra.settings import Settings
 from infra.workplace import Workplace
-from tasks.campaign import load_campaign
 from tasks.errors import NotFound
 from tasks.foresee import forecast_of
 from tasks.outputs import campaign_of
@@ -37,7 +36,7 @@ def forecast_campaign(settings: Settings, campaign: str, labels: int | None) -> 
     """
     place = Workplace(settings)
     try:
-        name = load_campaign(campaign).name if is_file_name(campaign) else campaign
+        name = campaign_name(campaign)
         measured = [
             one for one in rounds.rounds_of(place.engine, name) if "forecast_evidence" in (one.measures or {})
         ]

@@ -11,6 +11,19 @@ def is_file_name(campaign: str) -> bool:
     return Path(campaign).suffix in (".yaml", ".yml") or "/" in campaign
 
 
+def campaign_name(campaign: str) -> str:
+    """Give the name of a campaign that is told by its file or its name.
+
+    Raises
+    ------
+    NotFound, CampaignError
+        There is no such file, or it has mistakes.
+    """
+    from tasks.campaign import load_campaign
+
+    return load_campaign(campaign).name if is_file_name(campaign) else campaign
+
+
 def run_name(what: str) -> Callable[[], str]:
     """Make the function that names a flow run, such as ``spam/collect``, whether it got a file or a name."""
 

@@ -106,13 +106,13 @@ def list_vendors(settings: Settings) -> list[dict[str, Any]]:
 
 def export_labels(settings: Settings, campaign: str, as_of: int | None, as_json: bool) -> None:
     """Print a campaign's labels: the newest, or those that a round began with."""
-    from flows.names import is_file_name
+    from flows.names import campaign_name
     from infra.database import campaigns, rounds
     from infra.database import labels as label_store
-    from tasks.campaign import Campaign, load_campaign
+    from tasks.campaign import Campaign
     from tasks.targets import targets_of
 
-    name = load_campaign(campaign).name if is_file_name(campaign) else campaign
+    name = campaign_name(campaign)
     with _database(settings) as engine:
         spec = campaigns.find(engine, name).spec
         before = None if as_of is None else rounds.round_number(engine, name, as_of).opened_at
@@ -146,11 +146,10 @@ def resume_campaign(settings: Settings, campaign: str, rounds: int) -> dict[str,
     NotFound
         When no round of it was ever run.
     """
-    from flows.names import is_file_name
+    from flows.names import campaign_name
     from infra.database import campaigns
-    from tasks.campaign import load_campaign
 
-    name = load_campaign(campaign).name if is_file_name(campaign) else campaign
+    name = campaign_name(campaign)
     with _database(settings) as engine:
         before = campaigns.find(engine, name).stop_reason
         row = campaigns.resume(engine, name, rounds)

@@ -139,11 +139,10 @@ def rework(
 
 @contextmanager
 def _campaign(name: str) -> Iterator[tuple[sa.Engine, Any]]:
-    from flows.names import is_file_name
+    from flows.names import campaign_name
     from infra.database import campaigns
-    from tasks.campaign import load_campaign
 
-    found = load_campaign(name).name if is_file_name(name) else name
+    found = campaign_name(name)
     with database() as engine:
         yield engine, campaigns.find(engine, found)
 

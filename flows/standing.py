@@ -6,12 +6,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from flows.names import is_file_name
+from flows.names import campaign_name
 from infra.database import campaigns, rounds
 from infra.database.engine import connect
 from infra.database.rounds import Round
 from infra.settings import Settings
-from tasks.campaign import Campaign, load_campaign
+from tasks.campaign import Campaign
 from tasks.report.state import advice, state_sentence
 
 
@@ -28,7 +28,7 @@ def standing(settings: Settings, campaign: str) -> dict[str, Any]:
     NotFound
         No round of it was ever run.
     """
-    name = load_campaign(campaign).name if is_file_name(campaign) else campaign
+    name = campaign_name(campaign)
     engine = connect(settings.database_url)
     try:
         return _standing(engine, name)

@@ -129,7 +129,12 @@ def _one_class(
 
     if campaign.task == "multilabel":
         return GuardSignal("one_class", False, "Items of this campaign have several classes.")
-    said = [row for row in chosen_by_score(batch, measures) if row[WITNESS] is not None]
+    # An item of which nothing is known is as likely of every class.
+    said = [
+        row
+        for row in chosen_by_score(batch, measures)
+        if row[WITNESS] is not None and len(set(row[WITNESS])) > 1
+    ]
     if not said:
         return GuardSignal("one_class", False, "No model predicts the classes of this batch.")
     predicted = np.array([int(np.argmax(row[WITNESS])) for row in said], np.int64)

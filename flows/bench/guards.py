@@ -33,7 +33,7 @@ NOTHING = "nothing"
 PLANTED = {
     "model of one class": "one_class",
     "batch of the commonest class": "one_class",
-    "scores of two values": "constant_scores",
+    "scores of nearly one value": "constant_scores",
     "labels shuffled": "worse_model",
     "a column emptied in a third of the pool": "drift",
 }
@@ -179,8 +179,8 @@ class _Campaign:
         if seen.scores is not None:
             yield from self._classes(seen)
             scores = np.asarray(seen.scores)
-            two = (scores > np.quantile(scores, 0.4)).astype(np.float32)
-            for planted, values in ((NOTHING, scores), ("scores of two values", two)):
+            two = (scores > np.quantile(scores, 0.05)).astype(np.float32)
+            for planted, values in ((NOTHING, scores), ("scores of nearly one value", two)):
                 limit = USUAL["constant_scores"]
                 yield planted, constant_scores(values, len(seen.chosen), len(self.free), limit=limit)
         if seen.before is not None and len(seen.audit):

@@ -20,11 +20,10 @@ def money(campaign: str, as_json: bool) -> None:
     """
     from flows.money.figures import figures
     from flows.money.show import show
-    from flows.names import is_file_name
+    from flows.names import campaign_name
     from infra.database import campaigns
-    from tasks.campaign import load_campaign
 
-    name = load_campaign(campaign).name if is_file_name(campaign) else campaign
+    name = campaign_name(campaign)
     with database() as engine:
         found = figures(engine, campaigns.find(engine, name), datetime.now(UTC).date())
     console.document(found) if as_json else show(found)

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 from tasks.evaluation.drift import auc_of_psi
 
 GUARDS = ("one_class", "constant_scores", "worse_model", "drift", "vendor_errors")
-USUAL = {"one_class": 0.95, "constant_scores": 0.5, "worse_model": 0.0, "drift": 0.25}
+USUAL = {"one_class": 0.95, "constant_scores": 0.9, "worse_model": 0.0, "drift": 0.25}
 """Limits where a campaign sets none; that of `vendor_errors` is what its gold passes."""
 
 # Chance that a batch drawn at random from the pool would be as much of one class.

@@ -16,7 +16,7 @@ from tests.end_to_end.crashes.world import World, differences
 def test_of_two_rounds_at_once_one_runs_and_the_other_says_so(
     world: World, nursery: Nursery, undisturbed: dict[str, Any]
 ) -> None:
-    file = world.campaign("rivals")
+    file = world.campaign("contest")
     children = [nursery.start("round", str(file), "--json") for _ in range(2)]
     ended = sorted((child.wait() for child in children), key=lambda one: one.code)
     assert [one.code for one in ended] == [0, 1], [one.err for one in ended]
@@ -26,7 +26,7 @@ def test_of_two_rounds_at_once_one_runs_and_the_other_says_so(
     assert loser.document["result"] in ("busy", "waiting")
     if loser.document["result"] == "busy":
         assert "another process drives its round" in loser.document["message"]
-    assert differences(world.traces("rivals"), undisturbed["first"]) == []
+    assert differences(world.traces("contest"), undisturbed["first"]) == []
 
 
 @pytest.mark.usefixtures("undisturbed")

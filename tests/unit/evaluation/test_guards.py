@@ -61,7 +61,8 @@ def test_a_batch_of_one_class(batch, audit, pool, trips):
     ("scores", "batch", "free", "trips"),
     [
         (np.zeros(500), 100, 10_000, True),
-        (np.repeat([0.5, 0.1], [400, 100]), 100, 10_000, True),
+        (np.repeat([0.5, 0.1], [475, 25]), 100, 10_000, True),
+        (np.repeat([0.5, 0.1], [300, 200]), 100, 10_000, False),  # easy data have few scores
         (np.repeat([0.5, 0.1], [40, 460]), 100, 10_000, False),  # the best are few
         (np.repeat([0.5, 0.1], [40, 460]), 2_000, 10_000, True),  # more are bought than those
         (np.zeros(500), 600, 1_000, False),  # most of what is left is bought
