@@ -54,6 +54,7 @@ def test_a_campaign_that_measures_itself(user: User) -> None:
         budget={"labels": 200, "money": 30, "exchange": {"EUR": 1.1}},
         stop={"target": {"value": 0.5}, "uncertainty": {"below": 0.4}, "combine": "all"},
         model={"kind": "xgboost", "params": {"num_boost_round": 20}},
+        forecast="models",
     )  # fmt: skip
     acme, bolt = user.hire(), user.hire("bolt")
     assert "no round was measured yet" in user.type("forecast", file, code=2).err

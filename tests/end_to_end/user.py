@@ -75,6 +75,8 @@ class User:
         if "predictions" not in keys:
             # What most tests are about needs no comparison of models.
             document.setdefault("model", {"kind": "xgboost", "params": {"num_boost_round": 40}})
+        # Nor smaller models to forecast by; `test_measuring.py` has them.
+        document.setdefault("forecast", "rounds")
         path = self.folder / f"{name}.yaml"
         path.write_text(yaml.safe_dump(document, sort_keys=False, allow_unicode=True), encoding="utf-8")
         return str(path)
