@@ -129,6 +129,7 @@ class World:
             "budget": {"labels": 3 * BATCH, "money": 10.0},
             "batch": {"size": BATCH, "audit_share": AUDIT / BATCH},
             "model": {"kind": "linear", "device": "cpu"},
+            "forecast": "rounds",
             "vendors": [{"name": f"{name}-vendor", "price": PRICE_MICRO / 1e6}],
             "seed": 5,
         }
