@@ -7,6 +7,7 @@ from typing import Any
 from flows import console
 from flows.names import campaign_name
 from infra.database import rounds
+from infra.database.engine import migrate
 from infra.settings import Settings
 from infra.workplace import Workplace
 from tasks.errors import NotFound
@@ -36,6 +37,7 @@ def forecast_campaign(settings: Settings, campaign: str, labels: int | None) -> 
     """
     place = Workplace(settings)
     try:
+        migrate(place.engine)
         name = campaign_name(campaign)
         measured = [
             one for one in rounds.rounds_of(place.engine, name) if "forecast_evidence" in (one.measures or {})

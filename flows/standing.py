@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from flows.names import campaign_name
 from infra.database import campaigns, rounds
-from infra.database.engine import connect
+from infra.database.engine import connect, migrate
 from infra.database.rounds import Round
 from infra.settings import Settings
 from tasks.campaign import Campaign
@@ -31,6 +31,7 @@ def standing(settings: Settings, campaign: str) -> dict[str, Any]:
     name = campaign_name(campaign)
     engine = connect(settings.database_url)
     try:
+        migrate(engine)
         return _standing(engine, name)
     finally:
         engine.dispose()

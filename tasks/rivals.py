@@ -15,6 +15,7 @@ from tasks.outputs import manifest_of
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from tasks.choice import Known
     from tasks.strategies import Strategy
 
 log = logging.getLogger(__name__)
@@ -34,20 +35,23 @@ def rivals(
     k = len(chosen)
     if round_.model is None or not k or k >= shortlist.num_rows:
         return {}
+    from tasks.select import stored_known
+
+    known = stored_known(workplace, round_)
     found = {
         name: share
         for name in RIVALS
         if name != campaign.strategy.title
-        and (share := _overlap(workplace, round_, campaign, shortlist, set(chosen), name)) is not None
+        and (share := _overlap(workplace, round_, campaign, shortlist, known, set(chosen), name)) is not None
     }
     return found | {"random": k / max((round_.measures or {})["pool"]["choosable"], k)}
 
 
 def _overlap(
-    workplace: Workplace, round_: Round, campaign: Campaign, shortlist: pa.Table, chosen: set[str], name: str
-) -> float | None:
+    workplace: Workplace, round_: Round, campaign: Campaign, shortlist: pa.Table, known: Known,
+    chosen: set[str], name: str,
+) -> float | None:  # fmt: skip
     from tasks.choice import candidates_of, description_of, generator
-    from tasks.select import stored_known
     from tasks.strategies import get
 
     strategy = get(name)
@@ -56,7 +60,7 @@ def _overlap(
     except UsageError:
         return None
     description = description_of(workplace, round_, strategy)
-    id_column, known = manifest_of(workplace, round_).columns.id, stored_known(workplace, round_)
+    id_column = manifest_of(workplace, round_).columns.id
     candidates = candidates_of(shortlist, id_column, campaign, known, description, strategy)
     positions = strategy.select(candidates, len(chosen), generator(campaign, round_))
     return len(chosen & {str(candidates.ids[place]) for place in positions.tolist()}) / len(chosen)
